@@ -1,0 +1,5 @@
+"""`python -m funcforge`."""
+
+from .adapters.cli import main
+
+main()

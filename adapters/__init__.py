@@ -1,0 +1,1 @@
+"""What stands outside the engine: models, sandboxes, files, screens."""

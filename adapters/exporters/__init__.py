@@ -1,0 +1,1 @@
+"""Exporters: learned functions for use elsewhere."""

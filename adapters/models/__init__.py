@@ -1,0 +1,1 @@
+"""Models: LiteLLM and what speaks its protocol."""

@@ -1,0 +1,1 @@
+"""Sandboxes: where code written by a model runs."""

@@ -1,0 +1,1 @@
+"""Scorers: judge an answer against its target."""

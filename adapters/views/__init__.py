@@ -1,0 +1,1 @@
+"""Views: the screen, the curve, the report."""

@@ -1,0 +1,1 @@
+"""The engine: tasks in, better functions out. Knows no provider, no database, no screen."""

@@ -1,0 +1,62 @@
+"""Accept or roll back: decisions as pure functions of observed outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Scores = Mapping[str, tuple[float | None, ...]]
+"""Task id -> score of each repeat that ended, in repeat order; None for a failed episode."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that a policy may look at. Equal evidence, equal answer."""
+
+    step: int  # from 1
+    seed: int  # of the run; the only source of randomness
+    tasks: tuple[str, ...]  # ids of the tasks the decision is about, in a fixed order
+    incumbent: Scores  # every outcome so far of the version in use on these tasks
+    candidate: Scores
+    earlier: tuple[Verdict, ...] = ()  # of this run, oldest first: what alpha was spent on
+    touched: frozenset[str] = frozenset()  # tasks whose incumbent episodes used a changed function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """More episodes are needed before deciding: (task id, repeat) for either side."""
+
+    candidate: tuple[tuple[str, int], ...]
+    incumbent: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The decision on one proposal."""
+
+    outcome: Literal["better", "not_better", "not_enough_evidence"]
+    reason: str  # one sentence for people, also told to the optimizer
+    incumbent_score: float  # mean over tasks of the mean over repeats
+    candidate_score: float
+    low: float  # interval of candidate minus incumbent; [-1, 1] where nothing is known
+    high: float
+    p_value: float | None = None  # None: the policy makes no test
+    alpha: float | None = None  # what this decision spent of the run's error budget
+    episodes: int = 0  # candidate and fresh incumbent episodes that were spent
+    details: Mapping[str, Any] = field(default_factory=dict)  # JSON
+
+    @property
+    def accepted(self) -> bool:
+        """Only evidence of an improvement accepts."""
+        return self.outcome == "better"
+
+
+class Acceptance(Protocol):
+    """A policy. The trainer asks until it gets a verdict, running the waves in between.
+
+    Rules: pure; ends for every sequence of outcomes; a wave asks for at least one episode that
+    was not observed yet; repeats of a task are asked in order.
+    """
+
+    def judge(self, evidence: Evidence) -> Wave | Verdict: ...

@@ -1,0 +1,1 @@
+"""Agents: what turns a task and a parameters version into an answer."""

@@ -1,0 +1,216 @@
+"""What the engine needs from outside, as Protocols. `adapters/` and `storage/` implement them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .checkpoint import CallRecord, Checkpoint, RunRecord
+from .episode import CallOutcome, Episode, Score
+from .events import Event
+from .functions import Function
+from .messages import Reply, Request
+from .parameters import Parameters
+from .tasks import Task
+from .usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What is known about a model before it is asked. Prices are whole picodollars a token."""
+
+    context_tokens: int
+    max_output_tokens: int
+    prompt_pusd: int | None = None  # None: unpriced; a USD cap is refused
+    completion_pusd: int | None = None
+    account: str = ""  # provider and credentials that share one rate limit
+
+    def worst_case(self, request: Request) -> Usage:
+        """Return the most that a request can use."""
+        prompt = min(request.token_bound(), max(self.context_tokens, 1))
+        return Usage(
+            calls=1,
+            prompt_tokens=prompt,
+            completion_tokens=request.max_tokens,
+            cost_pusd=prompt * (self.prompt_pusd or 0)
+            + request.max_tokens * (self.completion_pusd or 0),
+        )
+
+
+class Model(Protocol):
+    """Chat models behind one door.
+
+    Rules: `complete` asks once, without retries of its own, and raises only `ModelError`s, with
+    cancellation passing through. Usage is always filled in. `describe` needs no network.
+    """
+
+    def describe(self, model: str) -> ModelFacts:
+        """Return what is known about `model`.
+
+        Raises:
+            ModelConfigError: The name resolves to no provider, or its key is missing.
+        """
+        ...
+
+    async def complete(self, request: Request) -> Reply:
+        """Ask once.
+
+        Raises:
+            ModelError: No usable reply; the subclass says whether to try again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResult:
+    """The result of running code in the sandbox. Everything in it is untrusted, and bounded."""
+
+    outcome: CallOutcome
+    value: Any = None  # JSON, on outcome "value"
+    error: str = ""  # for a model to read: type, message and the code's own frames
+    stdout: str = ""
+    elapsed_s: float = 0.0
+
+
+class Interpreter(Protocol):
+    """A Python interpreter in the sandbox whose variables live as long as it does."""
+
+    async def run(self, code: str) -> CallResult:
+        """Run a block. The value of a last expression counts as output. Never raises for code."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs code written by a model: another process, no network, no secrets, bounded.
+
+    Rules: no call sees another; a broken sandbox is outcome "system_failure", never "exception";
+    nothing that code does raises here. Cancelling a call ends its processes.
+    """
+
+    async def check(self, function: Function) -> CallResult:
+        """Load a function without calling it: does it execute, define its name, take its schema?
+
+        The outcome is "value" if it loads, "refused" with the reason for an unknown package.
+        """
+        ...
+
+    async def call(self, function: Function, arguments: Mapping[str, Any]) -> CallResult:
+        """Call a function with keyword arguments."""
+        ...
+
+    def interpreter(
+        self, *, functions: Sequence[Function] = (), files: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Interpreter]:
+        """Open an interpreter for one episode. Starts a process at the first block, not before.
+
+        Args:
+            functions: Defined in the interpreter by name before the first block.
+            files: Name in the scratch -> path here; copied in, read-only to nobody else.
+        """
+        ...
+
+
+class Scorer(Protocol):
+    """Judges a finished episode (its answer, messages and calls) against its task.
+
+    Raising means a failed system: the episode fails with the traceback, it is not scored 0.
+    """
+
+    async def __call__(self, task: Task, episode: Episode) -> Score: ...
+
+
+class EventSink(Protocol):
+    """Takes every event in order.
+
+    A lossless sink may make the publisher wait; a lossy one (a screen) must return at once.
+    """
+
+    async def handle(self, event: Event) -> None: ...
+
+
+class CallStore(Protocol):
+    """Remembers answered model calls. What was paid for is committed before it is used."""
+
+    async def find_call(
+        self, run_id: str, scope: str, index: int, request_hash: str
+    ) -> CallRecord | None:
+        """Return the recorded call at this place of the run, if the same was asked there."""
+        ...
+
+    async def commit_call(self, record: CallRecord) -> None:
+        """Return when the record is durable. Safe under cancellation: whole or not at all."""
+        ...
+
+    async def used(self, run_id: str) -> Usage:
+        """Return what the recorded calls of a run used in all."""
+        ...
+
+
+class CacheStore(Protocol):
+    """Finds replies that another run paid for."""
+
+    async def find_cached(self, request_hash: str, repeat: int) -> CallRecord | None:
+        """Return any run's record of the same request in the same repeat."""
+        ...
+
+
+class RunStore(Protocol):
+    """Keeps runs and where they stand. Everything else of a run arrives as events.
+
+    `save_checkpoint` returns when it and every event handled before it are durable.
+    """
+
+    async def begin(self, run: RunRecord) -> None:
+        """Store a new run, or take over a stopped one, for this process.
+
+        Raises:
+            RunOwned: A living process works on it.
+        """
+        ...
+
+    async def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None: ...
+
+    async def load_checkpoint(self, run_id: str) -> Checkpoint | None: ...
+
+    async def find_episode(self, run_id: str, episode_id: str) -> Episode | None:
+        """Return a finished *scored* episode of this run, if there is one."""
+        ...
+
+    async def load_parameters(self, version: str) -> Parameters | None: ...
+
+    def episodes(self, run_id: str, evaluation: str) -> AsyncIterator[Episode]:
+        """Stream the episodes of one evaluation by (task id, repeat)."""
+        ...
+
+
+class Store(RunStore, CallStore, EventSink, Protocol):
+    """What one run writes to and restores from. SQLite and memory behave the same."""
+
+
+class Clock(Protocol):
+    """Time, injected so that tests and simulations own it. Waiting is the event loop's."""
+
+    def monotonic_s(self) -> float: ...
+
+    def unix_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLimits:
+    """Bounds of one episode. Reaching one is a task outcome and scored."""
+
+    turns: int = 12  # model calls
+    tokens: int = 200_000  # prompt and completion, over all turns
+    reply_tokens: int = 2_048  # the longest single reply
+    repetitions: int = 3  # the same reply this often in a row ends the episode
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What an agent returns."""
+
+    text: str | None  # None: no answer
+    end: str = "answered"  # answered, turns, tokens, no_answer, repetition
+    notes: Mapping[str, Any] = field(default_factory=dict)

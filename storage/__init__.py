@@ -1,0 +1,1 @@
+"""Storage: SQLite and its in-memory twin."""
