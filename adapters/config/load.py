@@ -1,0 +1,206 @@
+"""Reads a config: the TOML file, over it the environment, over both the command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from ...engine.errors import ConfigError
+from .problems import Problem, dotted, from_validation, raise_problems
+from .sections import SPLITS, Config
+
+Purpose = Literal["train", "evaluate"]
+PREFIX = "FUNCFORGE_"
+
+# keys that name a file or folder which must exist, and keys that may name a `file.py:function`
+_PATHS = (
+    ("agent", "prompt"),
+    ("optimizer", "prompt"),
+    ("scorer", "rubric"),
+    ("parameters",),
+    ("tasks", "path"),
+    *(("tasks", split, "path") for split in SPLITS),
+)
+_CALLABLES = (("agent", "kind"), ("optimizer", "kind"), ("scorer", "kind"))
+
+
+def load_config(
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    purpose: Purpose = "train",
+) -> Config:
+    """Read a config file.
+
+    Args:
+        path: The TOML file. Relative paths in it are seen from its folder.
+        overrides: `key=value` with the value in TOML, as given to `--set`; a value that is no
+            TOML is a text. Relative paths are seen from the working folder.
+        environ: `FUNCFORGE_TRAINING__EPOCHS=3` sets training.epochs. None: `os.environ`.
+        purpose: What the config must be complete for.
+
+    Raises:
+        ConfigError: Names every problem with its file, key and value, and what is allowed.
+    """
+    file = Path(path)
+    data = _read(file)
+    data.setdefault("name", file.stem)
+    return _build(
+        data, _layers(overrides, environ), file=str(file), folder=file.parent, purpose=purpose
+    )
+
+
+def load_record(
+    record: Mapping[str, Any], *, overrides: Sequence[str] = (), purpose: Purpose = "train"
+) -> Config:
+    """Rebuild the config that `Config.record` wrote, with changes such as a larger budget.
+
+    Raises:
+        ConfigError: The record is of another version, its files are gone, an override is wrong.
+    """
+    data = {
+        key: dict(value) if isinstance(value, Mapping) else value for key, value in record.items()
+    }
+    return _build(
+        data, _layers(overrides, {}), file="the run's record", folder=Path.cwd(), purpose=purpose
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise ConfigError("there is no such file", file=str(file)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"is not valid TOML: {error}", file=str(file)) from None
+
+
+class _Layer:
+    """One setting of the environment or the command line."""
+
+    def __init__(self, source: str, key: str, value: str) -> None:
+        self.source = source
+        self.key = key
+        self.value = value
+
+    def parse(self) -> dict[str, Any]:
+        """Return the nested table that the setting stands for.
+
+        Raises:
+            tomllib.TOMLDecodeError: The key is none.
+        """
+        try:
+            return tomllib.loads(f"{self.key} = {self.value}")
+        except (tomllib.TOMLDecodeError, RecursionError):
+            # not a TOML value: a text without quotes, which shells make awkward to write
+            escaped = "".join(f"\\U{ord(c):08x}" if not c.isalnum() else c for c in self.value)
+            return tomllib.loads(f'{self.key} = "{escaped}"')
+
+
+def _layers(overrides: Sequence[str], environ: Mapping[str, str] | None) -> Iterator[_Layer]:
+    for name, value in sorted((os.environ if environ is None else environ).items()):
+        if name.startswith(PREFIX):
+            key = name.removeprefix(PREFIX).lower().replace("__", ".")
+            yield _Layer(f"environment variable {name}", key, value)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        source = f"--set {key}"
+        yield _Layer(source, key.strip() if equals else "", value)
+
+
+def _build(
+    data: dict[str, Any], layers: Iterator[_Layer], *, file: str, folder: Path, purpose: Purpose
+) -> Config:
+    problems: list[Problem] = []
+    origin: dict[str, str] = {}
+    _resolve(data, folder, file, problems)
+    for layer in layers:
+        problems += _lay_over(data, layer, origin)
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        reported = {problem.key for problem in problems}
+        problems += [p for p in from_validation(error, origin, file) if p.key not in reported]
+    else:
+        if purpose == "train" and config.tasks.train is None:
+            message = "is missing: training needs tasks to learn from, e.g. train = 20"
+            problems.append(Problem(source=file, key="tasks.train", message=message))
+    raise_problems(problems)
+    return config
+
+
+def _lay_over(data: dict[str, Any], layer: _Layer, origin: dict[str, str]) -> list[Problem]:
+    try:
+        table = layer.parse()
+    except (tomllib.TOMLDecodeError, RecursionError):
+        message = "must be key=value, e.g. training.epochs=3"
+        return [Problem(source=layer.source, key="", message=message)]
+    problems: list[Problem] = []
+    _resolve(table, Path.cwd(), layer.source, problems)
+    for key, value in _leaves(table):
+        if not _put(data, key, value):
+            message = f"{dotted(key[:-1])} is no table: nothing can be set in it"
+            problems.append(Problem(source=layer.source, key=dotted(key), message=message))
+        origin[dotted(key)] = layer.source
+    return problems
+
+
+def _leaves(
+    table: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _put(data: dict[str, Any], key: tuple[str, ...], value: Any) -> bool:
+    for part in key[:-1]:
+        if isinstance(data.get(part), int) and part in SPLITS:
+            data[part] = {"count": data[part]}  # `train = 20` and over it train.path
+        below = data.setdefault(part, {})
+        if not isinstance(below, dict):
+            return False
+        data = below
+    data[key[-1]] = value
+    return True
+
+
+def _resolve(data: dict[str, Any], folder: Path, source: str, problems: list[Problem]) -> None:
+    """Make relative paths absolute, and note those that lead nowhere."""
+    remote = _get(data, ("tasks", "kind")) == "huggingface"
+    for key in _PATHS:
+        value = _get(data, key)
+        if not isinstance(value, str) or (remote and key[0] == "tasks"):
+            continue
+        path = Path(os.path.abspath(folder / Path(value).expanduser()))
+        _put(data, key, str(path))
+        if not path.exists():
+            message = f"there is no file or folder {path}"
+            problems.append(Problem(source=source, key=dotted(key), message=message))
+    for key in _CALLABLES:
+        value = _get(data, key)
+        module, _colon, function = value.partition(":") if isinstance(value, str) else ("", "", "")
+        if module.endswith(".py"):
+            path = Path(os.path.abspath(folder / module))
+            _put(data, key, f"{path}:{function}")
+            if not path.is_file():
+                message = f"there is no file {path}"
+                problems.append(Problem(source=source, key=dotted(key), message=message))
+
+
+def _get(data: Mapping[str, Any], key: tuple[str, ...]) -> Any:
+    value: Any = data
+    for part in key:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

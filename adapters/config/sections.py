@@ -1,0 +1,358 @@
+"""The settings of a run: one frozen pydantic model per table of the TOML file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]  # TOML has lists, no tuples
+
+
+def _model_name(value: str) -> str:
+    provider, slash, name = value.partition("/")
+    if not (provider and slash and name) or value != value.strip():
+        raise ValueError('a model is named "provider/model", e.g. "openai/gpt-4o-mini"')
+    return value
+
+
+ModelName = Annotated[str, AfterValidator(_model_name)]
+
+
+def _kind(*builtin: str) -> AfterValidator:
+    """Allow the names built in, or a person's own `module:function` or `file.py:function`."""
+
+    def check(value: str) -> str:
+        module, colon, function = value.partition(":")
+        if value in builtin or (colon and module and function.isidentifier()):
+            return value
+        names = ", ".join(f'"{name}"' for name in builtin)
+        raise ValueError(f'allowed are {names}, or your own "module:function", "file.py:function"')
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    """A table: immutable, every key known, no value coerced into another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PromptFile(Section):
+    """A prompt read from a file. The record keeps its text: a resumed run sees no later edit."""
+
+    path: str
+    text: str
+
+
+def _read_prompt(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value  # of a record, or wrong: pydantic says so
+    try:
+        with open(value, encoding="utf-8") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file is not UTF-8: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise ValueError(f"cannot read the file: {error.strerror}") from None
+    return {"path": value, "text": text}
+
+
+Prompt = Annotated[PromptFile, BeforeValidator(_read_prompt)]
+
+
+class AgentConfig(Section):
+    """Who solves the tasks."""
+
+    kind: Annotated[str, _kind("tool_calling", "react")] = "tool_calling"
+    model: ModelName = Field(description='the agent\'s model, e.g. "openai/gpt-4o-mini"')
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
+    turns: Count = 12  # model calls per episode
+    tokens: Count = 200_000  # prompt and completion, over all turns of an episode
+    reply_tokens: Count = 2_048  # the longest single reply
+    answer: str | None = None  # how the final answer is marked; None: as the agent's kind does
+    prompt: Prompt | None = None  # replaces the built-in system prompt
+    python: bool = True  # whether the agent has a code interpreter
+    instructions: str = ""  # added to the system prompt; what learning starts from
+
+
+class OptimizerConfig(Section):
+    """Who proposes edits."""
+
+    kind: Annotated[str, _kind("functions")] = "functions"
+    model: ModelName | None = None  # None: the agent's
+    actions_per_step: Count = 3  # MAX of Algorithm 1
+    tries: Count = 3  # how often an invalid action may be corrected
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    prompt_tokens: Count | None = None  # None: what the model's context window leaves
+    reply_tokens: Count = 4_096
+    progressive: bool = True  # False: all actions of a step in one reply (ablation)
+    prompt: Prompt | None = None
+    feedback: Literal["score", "comment", "target"] = "score"  # what it may read of a task
+
+
+def _how_many(value: Any) -> Any:
+    if value == "rest" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError('must be a whole number from 1, or "rest"')
+
+
+def _split(value: Any) -> Any:
+    return {"count": value} if isinstance(value, int | str) else value
+
+
+class SplitConfig(Section):
+    """One split. `train = 20` is short for `train.count = 20`."""
+
+    count: Annotated[int | Literal["rest"], BeforeValidator(_how_many)] = "rest"
+    path: str | None = None  # its own file; None: out of the common one
+    split: str | None = None  # Hugging Face: the split's name there
+    categories: Names = ()  # only tasks of these categories; empty: all
+
+
+Split = Annotated[SplitConfig, BeforeValidator(_split)]
+
+# where the tasks of several splits may stand in one file
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class TasksConfig(Section):
+    """Where the tasks come from, and which are for learning, deciding and the sealed test."""
+
+    kind: Literal["jsonl", "csv", "parquet", "huggingface", "gsm8k", "math", "tabmwp", "gaia"] = (
+        "jsonl"
+    )
+    path: str | None = None  # file or folder; Hugging Face: name of the data set
+    subset: str | None = None  # Hugging Face: the configuration's name
+    # task field (id, prompt, target, files, ...) -> column; empty: the columns have those names
+    fields: dict[str, str] = Field(default_factory=dict)
+    category: str | None = None  # column with the category
+    stratify: bool = False  # sample each category in proportion
+    limit: Count | None = None  # read no more tasks than this; None: all
+    train: Split | None = None
+    validation: Split | None = None
+    test: Split | None = None
+
+    def source(self, name: SplitName) -> str | None:
+        """Return the file that a split is read from."""
+        split: SplitConfig | None = getattr(self, name)
+        return (split.path if split else None) or self.path
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        present = {name: split for name in SPLITS if (split := getattr(self, name)) is not None}
+        if not present:
+            raise ValueError(
+                "no split: set at least one of train, validation and test, e.g. train = 20"
+            )
+        for name, split in present.items():
+            if self.source(name) is None:
+                raise ValueError(f"no file for the {name} tasks: set tasks.path or its own path")
+            if self.limit and isinstance(split.count, int) and split.count > self.limit:
+                raise ValueError(f"{name} wants {split.count} tasks but limit is {self.limit}")
+        self._one_rest(present)
+        self._within_limit(present)
+        if self.stratify and self.category is None and self.kind in ("jsonl", "csv", "parquet"):
+            raise ValueError("stratify needs category, the column to stratify by")
+        return self
+
+    def _pool(self, name: SplitName, split: SplitConfig) -> tuple[str | None, str | None]:
+        return (self.source(name), split.split)
+
+    def _one_rest(self, present: dict[SplitName, SplitConfig]) -> None:
+        pools: dict[tuple[Any, ...], SplitName] = {}
+        for name, split in present.items():
+            if split.count != "rest":
+                continue
+            pool = (*self._pool(name, split), split.categories)
+            if pool in pools:
+                raise ValueError(
+                    f"{pools[pool]} and {name} both take the rest of the same tasks: "
+                    "give one of them a count"
+                )
+            pools[pool] = name
+
+    def _within_limit(self, present: dict[SplitName, SplitConfig]) -> None:
+        wanted: dict[tuple[Any, ...], int] = {}
+        for name, split in present.items():
+            pool = self._pool(name, split)
+            wanted[pool] = wanted.get(pool, 0) + (split.count if split.count != "rest" else 1)
+        for pool, count in wanted.items():
+            if self.limit and count > self.limit:
+                raise ValueError(
+                    f"the splits out of {pool[0]} need {count} tasks but limit is {self.limit}"
+                )
+
+
+class ScorerConfig(Section):
+    """Who judges an answer."""
+
+    kind: Annotated[
+        str,
+        _kind(
+            "exact", "numeric", "multiple_choice", "text_overlap", "math", "gsm8k", "tabmwp",
+            "gaia", "model_graded",
+        ),
+    ] = "exact"  # fmt: skip
+    tolerance: Annotated[float, Field(ge=0)] | None = None  # numeric: absolute
+    relative_tolerance: Annotated[float, Field(ge=0)] | None = None  # numeric: share of the target
+    model: ModelName | None = None  # model_graded: the judge
+    rubric: Prompt | None = None  # model_graded: the file with the rubric
+    timeout_s: Seconds = 30.0
+    options: dict[str, Any] = Field(default_factory=dict)  # keyword arguments of your own scorer
+
+    @model_validator(mode="after")
+    def _judge(self) -> Self:
+        if self.kind == "model_graded" and self.model is None:
+            raise ValueError("model_graded needs model, the judge")
+        return self
+
+
+class TrainingConfig(Section):
+    """The loop of Algorithm 2."""
+
+    epochs: Count = 10  # E: stop after this many accepted improvements
+    patience: Annotated[int, Field(ge=0)] = 10  # C: stop after more rejections in a row than this
+    batch_size: Annotated[int, Field(ge=0)] = 0  # tasks per step; 0: all training tasks
+    accept_on: Literal["train", "validation"] = "train"
+    acceptance: Literal["paper", "no_worse", "fixed", "sequential"] = "paper"
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1  # chance of a false acceptance in the run
+    acceptance_options: dict[str, Any] = Field(default_factory=dict)
+    repeats: Count = 1  # episodes per task and evaluation
+    max_failed_share: Share = 0.2  # more failed episodes than this void an evaluation
+    rollback: bool = True  # False: keep every proposal (ablation)
+    early_stop: bool = True  # False: ignore patience (ablation)
+    score_test_at_each_acceptance: bool = False  # learning curve; looks at the test set
+
+
+class BudgetConfig(Section):
+    """Caps on the whole run. None: no cap. Reaching one pauses the run, resumable."""
+
+    calls: Count | None = None
+    tokens: Count | None = None
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+    seconds: Seconds | None = None
+
+
+class AccountLimits(Section):
+    """What one provider account allows. None: as in [limits]."""
+
+    in_flight: Count | None = None
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+
+
+class LimitsConfig(Section):
+    """How much at once, and how long at most."""
+
+    in_flight: Count = 64  # episodes at once
+    call_timeout_s: Seconds = 120.0  # one model call
+    episode_timeout_s: Seconds = 900.0
+    attempts: Count = 6  # of a model call that fails in a way that may pass
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    accounts: dict[str, AccountLimits] = Field(default_factory=dict)  # provider -> its own limits
+
+
+class SandboxConfig(Section):
+    """Where code written by a model runs."""
+
+    backend: str = "auto"  # auto: the best that works here; "unsafe" only by name
+    packages: Names = ("numpy", "pandas", "scipy", "sympy")  # what functions may import
+    seconds: Seconds = 10.0  # wall clock of one call
+    memory_mb: Count = 512
+    scratch_mb: Count = 64
+    output_kb: Count = 256  # of stdout and of a result
+    processes: Count | None = None  # calls at once; None: by the number of cores
+
+
+class ModelConfig(Section):
+    """What funcforge cannot know of a model, or should know better. Keys: environment only."""
+
+    base_url: str | None = None
+    context_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    prompt_usd_per_million: Annotated[float, Field(ge=0)] | None = None
+    cached_usd_per_million: Annotated[float, Field(ge=0)] | None = None
+    completion_usd_per_million: Annotated[float, Field(ge=0)] | None = None
+    timeout_s: Seconds | None = None  # None: [limits] call_timeout_s
+    extra: dict[str, Any] = Field(default_factory=dict)  # passed on to the provider as it is
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:
+        # the config is stored with the run: a key in it would be too
+        from ..secrets import looks_secret
+
+        for name, value in self.extra.items():
+            if looks_secret(name, value):
+                raise ValueError(f"extra.{name}: keys come from the environment, never the config")
+        if self.base_url is not None and "@" in self.base_url.partition("://")[2].split("/")[0]:
+            raise ValueError("base_url holds a user or password: set the key in the environment")
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError('base_url must begin with "http://" or "https://"')
+        return self
+
+
+class StoreConfig(Section):
+    """Where runs are kept. Relative to the working folder."""
+
+    path: str = ".funcforge/runs.db"
+
+
+class LogConfig(Section):
+    """What is logged, and where."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    format: Literal["console", "json"] = "console"
+    file: str | None = None  # None: stderr. Relative to the working folder
+
+
+class Config(Section):
+    """A whole run."""
+
+    name: str = ""  # for people; empty: the file's name
+    seed: int = 0
+    parameters: str | None = None  # file of `export --format json`; what learning starts from
+    agent: AgentConfig
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    tasks: TasksConfig
+    scorer: ScorerConfig = Field(default_factory=ScorerConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    budget: BudgetConfig = Field(default_factory=BudgetConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    sandbox: SandboxConfig = Field(default_factory=SandboxConfig)
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    store: StoreConfig = Field(default_factory=StoreConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+
+    @property
+    def optimizer_model(self) -> str:
+        """The model that proposes: its own, or the agent's."""
+        return self.optimizer.model or self.agent.model
+
+    def record(self) -> dict[str, Any]:
+        """Return the complete settings as JSON, to store with the run. Holds no secret."""
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.training.accept_on == "validation" and self.tasks.validation is None:
+            raise ValueError('training.accept_on is "validation" but tasks.validation is not set')
+        train = self.tasks.train
+        if train and train.count != "rest" and self.training.batch_size > train.count:
+            raise ValueError(
+                f"training.batch_size is {self.training.batch_size} but tasks.train has "
+                f"{train.count} tasks"
+            )
+        return self
