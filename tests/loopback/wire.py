@@ -1,0 +1,321 @@
+"""What the loopback provider hears and says, and its spelling on each wire.
+
+A brain sees an `Ask` and returns a `Say`; both are the same for every wire.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import orjson
+from funcforge.engine.messages import Message, Role, Tool, ToolCall
+
+Wire = Literal["openai", "anthropic"]
+
+
+class BadAsk(Exception):
+    """The client broke the wire format; answered with a 400 that says how."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request, in neutral form."""
+
+    wire: Wire
+    model: str  # as on the wire, without the provider's prefix
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    max_tokens: int = 4096
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    json_mode: bool = False
+    key: str = ""  # the credential that came with it
+    hash: str = ""  # of the body: equal bodies, equal hash
+    attempt: int = 0  # how often this body was asked before
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.content
+        return ""
+
+    @property
+    def results(self) -> tuple[Message, ...]:
+        """The tool results after the last user message."""
+        found: list[Message] = []
+        for message in reversed(self.messages):
+            if message.role == "user":
+                break
+            if message.role == "tool":
+                found.append(message)
+        return tuple(reversed(found))
+
+    @property
+    def characters(self) -> int:
+        """Size of the prompt."""
+        size = sum(len(m.content) + sum(len(c.arguments) for c in m.tool_calls) + 12
+                   for m in self.messages)  # fmt: skip
+        return size + sum(len(json.dumps(dict(tool.arguments))) + 40 for tool in self.tools)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """One reply, in neutral form. Token counts that are None are derived from the text."""
+
+    content: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    finish: str | None = None  # None: tool_calls where there are calls, else stop
+    reasoning: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the reply ends, in OpenAI's words."""
+        return self.finish or ("tool_calls" if self.calls else "stop")
+
+    def tokens(self, ask: Ask) -> tuple[int, int]:
+        """Return the prompt and completion tokens that are billed."""
+        prompt = self.prompt_tokens
+        if prompt is None:
+            prompt = ask.characters // 4 + 1
+        completion = self.completion_tokens
+        if completion is None:
+            size = len(self.content) + len(self.reasoning)
+            size += sum(len(call.name) + len(call.arguments) for call in self.calls)
+            completion = min(size // 4 + 1, ask.max_tokens)
+        return prompt, completion
+
+    def counted(self, ask: Ask) -> Say:
+        """Return the same with its token counts filled in."""
+        prompt, completion = self.tokens(ask)
+        return replace(self, prompt_tokens=prompt, completion_tokens=completion)
+
+
+def text(content: str) -> Say:
+    """Say plain text."""
+    return Say(content=content)
+
+
+def call(name: str, arguments: Mapping[str, Any] | str, *, id: str | None = None) -> ToolCall:  # noqa: A002
+    """Make a tool call; its id follows from its content unless given."""
+    raw = arguments if isinstance(arguments, str) else json.dumps(arguments, sort_keys=True)
+    digest = hashlib.sha256(f"{name}\0{raw}".encode("utf-8", "surrogatepass")).hexdigest()
+    return ToolCall(id=id or f"call_{digest[:12]}", name=name, arguments=raw)
+
+
+def calls(*wanted: ToolCall, content: str = "") -> Say:
+    """Say tool calls, several of them in parallel."""
+    return Say(calls=wanted, content=content)
+
+
+def parse(wire: Wire, raw: bytes, *, key: str) -> Ask:
+    """Read a request body.
+
+    Raises:
+        BadAsk: It is not what the wire format asks for.
+    """
+    try:
+        body = orjson.loads(raw)
+        ask = (_parse_openai if wire == "openai" else _parse_anthropic)(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadAsk(f"{type(error).__name__}: {error}") from error
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]
+    return Ask(wire=wire, key=key, hash=digest, body=body, **ask)
+
+
+def render(ask: Ask, say: Say, number: int) -> dict[str, Any]:
+    """Return the body of a reply."""
+    return (_render_openai if ask.wire == "openai" else _render_anthropic)(ask, say, number)
+
+
+def render_error(wire: Wire, status: int, kind: str, message: str) -> dict[str, Any]:
+    """Return the body of an error reply."""
+    if wire == "anthropic":
+        return {"type": "error", "error": {"type": kind, "message": message}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+
+
+def _flat(content: Any) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for part in content:
+        kind = part.get("type")
+        if kind == "text":
+            parts.append(part["text"])
+        elif kind in {"image_url", "image"}:
+            parts.append("[image]")
+    return "\n".join(parts)
+
+
+def _parse_openai(body: Mapping[str, Any]) -> dict[str, Any]:
+    messages = []
+    for item in body["messages"]:
+        role: Role = {"developer": "system"}.get(item["role"], item["role"])
+        wanted = tuple(
+            ToolCall(id=c["id"], name=c["function"]["name"], arguments=c["function"]["arguments"])
+            for c in item.get("tool_calls") or ()
+        )
+        messages.append(
+            Message(
+                role=role,
+                content=_flat(item.get("content")),
+                tool_calls=wanted,
+                tool_call_id=item.get("tool_call_id"),
+            )
+        )
+    tools = tuple(
+        Tool(
+            name=tool["function"]["name"],
+            description=tool["function"].get("description", ""),
+            arguments=tool["function"].get("parameters", {}),
+        )
+        for tool in body.get("tools") or ()
+    )
+    choice = body.get("tool_choice", "auto")
+    stop = body.get("stop") or ()
+    return {
+        "model": body["model"],
+        "messages": tuple(messages),
+        "tools": tools,
+        "tool_choice": choice if isinstance(choice, str) else choice["function"]["name"],
+        "max_tokens": body.get("max_completion_tokens") or body.get("max_tokens") or 4096,
+        "temperature": body.get("temperature"),
+        "seed": body.get("seed"),
+        "stop": (stop,) if isinstance(stop, str) else tuple(stop),
+        "json_mode": body.get("response_format") is not None,
+    }
+
+
+def _parse_anthropic(body: Mapping[str, Any]) -> dict[str, Any]:
+    messages = []
+    if body.get("system"):
+        messages.append(Message(role="system", content=_flat(body["system"])))
+    for item in body["messages"]:
+        messages += _anthropic_message(item)
+    tools = tuple(
+        Tool(
+            name=tool["name"],
+            description=tool.get("description", ""),
+            arguments=tool["input_schema"],
+        )
+        for tool in body.get("tools") or ()
+    )
+    choice = (body.get("tool_choice") or {"type": "auto"})["type"]
+    return {
+        "model": body["model"],
+        "messages": tuple(messages),
+        "tools": tools,
+        "tool_choice": {"any": "required"}.get(choice, choice),
+        "max_tokens": body["max_tokens"],
+        "temperature": body.get("temperature"),
+        "stop": tuple(body.get("stop_sequences") or ()),
+        "json_mode": "output_format" in body or "output_config" in body,
+    }
+
+
+def _anthropic_message(item: Mapping[str, Any]) -> list[Message]:
+    content = item["content"]
+    if isinstance(content, str):
+        return [Message(role=item["role"], content=content)]
+    found: list[Message] = []
+    wanted = []
+    words = []
+    for block in content:
+        if block["type"] == "tool_result":
+            found.append(
+                Message(
+                    role="tool",
+                    content=_flat(block.get("content")),
+                    tool_call_id=block["tool_use_id"],
+                )
+            )
+        elif block["type"] == "tool_use":
+            arguments = json.dumps(block["input"], sort_keys=True)
+            wanted.append(ToolCall(id=block["id"], name=block["name"], arguments=arguments))
+        elif block["type"] == "text":
+            words.append(block["text"])
+    if words or wanted:
+        found.append(Message(role=item["role"], content="\n".join(words), tool_calls=tuple(wanted)))
+    return found
+
+
+def _render_openai(ask: Ask, say: Say, number: int) -> dict[str, Any]:
+    prompt, completion = say.tokens(ask)
+    message: dict[str, Any] = {"role": "assistant", "content": say.content or None}
+    if say.reasoning:
+        message["reasoning_content"] = say.reasoning
+    if say.calls:
+        message["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in say.calls
+        ]
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": ask.model,
+        "choices": [
+            {"index": 0, "message": message, "logprobs": None, "finish_reason": say.finish_reason}
+        ],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": say.cached_tokens},
+        },
+    }
+
+
+_ANTHROPIC_STOP = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
+
+
+def _render_anthropic(ask: Ask, say: Say, number: int) -> dict[str, Any]:
+    prompt, completion = say.tokens(ask)
+    blocks: list[dict[str, Any]] = []
+    if say.reasoning:
+        blocks.append({"type": "thinking", "thinking": say.reasoning, "signature": "sig"})
+    if say.content:
+        blocks.append({"type": "text", "text": say.content})
+    for wanted in say.calls:
+        block: dict[str, Any] = {"type": "tool_use", "id": wanted.id, "name": wanted.name}
+        block["input"] = json.loads(wanted.arguments)
+        blocks.append(block)
+    return {
+        "id": f"msg_{number}",
+        "type": "message",
+        "role": "assistant",
+        "model": ask.model,
+        "content": blocks,
+        "stop_reason": _ANTHROPIC_STOP.get(say.finish_reason, say.finish_reason),
+        "stop_sequence": None,
+        "usage": {
+            # Anthropic counts what it read from the cache beside `input_tokens`, not in it
+            "input_tokens": prompt - say.cached_tokens,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": say.cached_tokens,
+            "output_tokens": completion,
+        },
+    }
