@@ -43,6 +43,7 @@ class Verdict:
     high: float
     p_value: float | None = None  # None: the policy makes no test
     alpha: float | None = None  # what this decision spent of the run's error budget
+    reusable: bool = True  # may the candidate's outcomes stand as the incumbent's, if accepted?
     episodes: int = 0  # candidate and fresh incumbent episodes that were spent
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from .episode import FunctionCall
 from .messages import Message, Reply, Tool
@@ -28,7 +28,7 @@ class Workspace(Protocol):
         messages: Sequence[Message],
         *,
         tools: Sequence[Tool] = (),
-        tool_choice: str = "auto",
+        tool_choice: Literal["auto", "required", "none"] = "auto",
         stop: Sequence[str] = (),
     ) -> Reply:
         """Ask the agent's model. `messages` and the reply become the episode's conversation.

@@ -4,7 +4,7 @@
     ├── ConfigError                 a person must change the config, a file or the environment
     │   ├── TaskError               a task file or row is wrong
     │   └── RunNotFound             no such run in the database
-    ├── InvalidEdit                 an edit cannot be applied; written for the model that proposed it
+    ├── InvalidEdit                 an edit cannot be applied; the model that proposed it reads why
     ├── InvalidReply                a model or a sandbox sent something that is not what was agreed
     ├── ModelError                  a provider gave no usable reply
     │   ├── TransientModelError     retry: rate limit, overload, time-out, connection
@@ -14,6 +14,7 @@
     │   └── SandboxUnavailable      no backend works on this machine
     ├── ScorerError                 a scorer raised or returned no score in [0, 1]
     ├── BudgetExhausted             a cap of the run is reached; resumable
+    ├── Interrupted                 a person asked the run to stop; resumable
     ├── EvaluationVoid              too many episodes failed for the score to mean anything
     ├── ReplayDiffers               a replay left the record; carries the first difference
     └── StoreError                  the database cannot be used; names the file and what to do
@@ -143,6 +144,10 @@ class BudgetExhausted(FuncforgeError):
         self.cap = cap
         self.limit = limit
         super().__init__(message)
+
+
+class Interrupted(FuncforgeError):
+    """A person or the embedding application asked the run to stop. It is resumable."""
 
 
 class EvaluationVoid(FuncforgeError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .checkpoint import CallRecord, Checkpoint, RunRecord
-from .episode import CallOutcome, Episode, Score
+from .episode import CallOutcome, Episode, Job, Score
 from .events import Event
 from .functions import Function
 from .messages import Reply, Request
@@ -187,6 +187,16 @@ class RunStore(Protocol):
 
 class Store(RunStore, CallStore, EventSink, Protocol):
     """What one run writes to and restores from. SQLite and memory behave the same."""
+
+
+class Executor(Protocol):
+    """Runs episodes: in this loop, in worker processes, on a cluster.
+
+    Rules: what goes wrong inside an episode is its `failure`; only what ends the run is raised:
+    BudgetExhausted, StoreError, ReplayDiffers. Cancelling ends the episode.
+    """
+
+    async def execute(self, job: Job, task: Task, parameters: Parameters) -> Episode: ...
 
 
 class Clock(Protocol):

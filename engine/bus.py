@@ -1,0 +1,146 @@
+"""The event bus: every sink gets every event, in one order, with back-pressure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Self
+
+import anyio
+from anyio import AsyncContextManagerMixin
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from .clock import SystemClock
+from .events import Event
+from .ports import Clock, EventSink
+
+QUEUE_EVENTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    """Travels through a queue behind the events published before it."""
+
+    reached: anyio.Event
+
+
+class EventBus(AsyncContextManagerMixin):
+    """Publishes the events of one run. Use as `async with EventBus(...) as bus`.
+
+    Each sink has a queue of bounded length and a task that feeds it. A full queue makes the
+    publisher wait, so a slow database slows the run down instead of filling the memory. A sink
+    that may lose events drops them itself, in `handle`.
+
+    Args:
+        run_id: Written on every event.
+        lossless: Sinks the run depends on. An error in one ends the run.
+        lossy: Sinks for people. An error in one detaches it; the run goes on.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        lossless: Sequence[EventSink] = (),
+        lossy: Sequence[EventSink] = (),
+        clock: Clock | None = None,
+        queue_events: int = QUEUE_EVENTS,
+    ) -> None:
+        self.run_id = run_id
+        self.detached: list[tuple[EventSink, Exception]] = []
+        self._lossless = tuple(lossless)
+        self._lossy = tuple(lossy)
+        self._clock = clock or SystemClock()
+        self._queue_events = queue_events
+        self._queues: list[MemoryObjectSendStream[Event | _Flush]] = []
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with anyio.create_task_group() as pumps:
+            for sink in self._lossless:
+                self._attach(pumps, sink, lossless=True)
+            for sink in self._lossy:
+                self._attach(pumps, sink, lossless=False)
+            try:
+                yield self
+            finally:
+                # closing ends each pump behind the last event, so nothing published is lost
+                for queue in self._queues:
+                    queue.close()
+
+    def _attach(self, pumps: TaskGroup, sink: EventSink, *, lossless: bool) -> None:
+        send, receive = anyio.create_memory_object_stream[Event | _Flush](self._queue_events)
+        self._queues.append(send)
+        pumps.start_soon(self._pump, sink, receive, lossless)
+
+    async def publish(self, event: Event) -> None:
+        """Stamp an event with run id and time and hand it to every sink's queue."""
+        event = replace(event, run_id=self.run_id, at_unix_s=self._clock.unix_s())
+        for queue in self._queues:
+            try:
+                queue.send_nowait(event)
+            except anyio.WouldBlock:
+                await queue.send(event)
+
+    async def flush(self) -> None:
+        """Return when every sink has handled all that was published before."""
+        marks = [_Flush(anyio.Event()) for _ in self._queues]
+        for queue, mark in zip(self._queues, marks, strict=True):
+            await queue.send(mark)
+        for mark in marks:
+            await mark.reached.wait()
+
+    async def _pump(
+        self,
+        sink: EventSink,
+        queue: MemoryObjectReceiveStream[Event | _Flush],
+        lossless: bool,
+    ) -> None:
+        broken = False
+        with queue:
+            async for event in queue:
+                if isinstance(event, _Flush):
+                    event.reached.set()
+                elif not broken:
+                    try:
+                        await sink.handle(event)
+                    except Exception as error:
+                        if lossless:
+                            raise
+                        self.detached.append((sink, error))
+                        broken = True
+
+
+class EventStream:
+    """A sink that an application iterates over. Lossless: a slow reader slows the run down."""
+
+    def __init__(self, queue_events: int = QUEUE_EVENTS) -> None:
+        self._send, self._receive = anyio.create_memory_object_stream[Event](queue_events)
+
+    async def handle(self, event: Event) -> None:
+        """Queue an event for the reader; after the reader left, drop it."""
+        try:
+            await self._send.send(event)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return
+
+    def close(self) -> None:
+        """End the iteration behind the last event."""
+        self._send.close()
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            return await self._receive.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None

@@ -1,0 +1,282 @@
+"""The one way to a model: journal, budget, limiter, retries, deadline, journal again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from .budget import Budget, Reservation
+from .checkpoint import CallRecord
+from .clock import SystemClock
+from .errors import (
+    ModelConfigError,
+    ModelError,
+    ReplayDiffers,
+    RequestRefused,
+    TransientModelError,
+)
+from .events import Event, ModelRetried
+from .limiter import Limiter
+from .messages import Reply, Request
+from .ports import CacheStore, CallStore, Clock, Model, ModelFacts
+from .usage import NO_USAGE, Usage
+
+CONGESTION = frozenset({"rate_limit", "overloaded"})
+FATAL_SCOPES = 3  # the same fatal error from this many episodes ends the run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often and how patiently a call that may pass is asked again."""
+
+    attempts: int = 6  # in all
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 30.0
+    call_timeout_s: float = 120.0  # per attempt; no call can hang a run
+
+    def wait_s(self, attempt: int, seed: str, retry_after_s: float | None) -> float:
+        """Return how long to wait after attempt number `attempt` (from 1) failed.
+
+        Exponential with full jitter, drawn from the call's place so that it can be replayed;
+        never less than what the provider asked for.
+        """
+        ceiling = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1))
+        drawn = random.Random(f"{seed}/{attempt}").uniform(0.1, 1.0) * ceiling  # noqa: S311 - jitter
+        return max(drawn, retry_after_s or 0.0)
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Ends the run when the same fatal error comes from several episodes."""
+
+    scopes: dict[str, set[str]] = field(default_factory=dict)
+    error: ModelError | None = None
+
+    def note(self, scope: str, error: ModelError) -> None:
+        """Remember a fatal error. The optimizer's own scopes ("step/...") count at once."""
+        seen = self.scopes.setdefault(f"{error.model}/{error.kind}", set())
+        seen.add(scope)
+        if self.error is None and (len(seen) >= FATAL_SCOPES or scope.startswith("step/")):
+            self.error = error
+
+
+@dataclass(slots=True)
+class Savings:
+    """What the cache mode did not have to pay for."""
+
+    usage: Usage = NO_USAGE
+
+
+class ModelCalls:
+    """Asks models for one run. A reply is committed to the journal before anybody sees it.
+
+    Args:
+        journal: Where answered calls are committed, and found again after a crash.
+        resumed: Whether the journal may already hold calls of this run.
+        cache: Where replies of other runs may be taken from; None: nowhere.
+        offline: A replay: what is not in the journal is an error instead of a call.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        journal: CallStore,
+        *,
+        run_id: str,
+        budget: Budget,
+        limiter: Limiter,
+        publish: Callable[[Event], Awaitable[None]],
+        retry: Retry | None = None,
+        clock: Clock | None = None,
+        resumed: bool = False,
+        cache: CacheStore | None = None,
+        offline: bool = False,
+    ) -> None:
+        self.run_id = run_id
+        self.budget = budget
+        self.circuit = Circuit()
+        self.saved = Savings()
+        self.offline = offline
+        self._model = model
+        self._journal = journal
+        self._limiter = limiter
+        self._publish = publish
+        self._retry = retry or Retry()
+        self._clock = clock or SystemClock()
+        self._resumed = resumed or offline
+        self._cache = cache
+        self._facts: dict[str, ModelFacts] = {}
+
+    def facts(self, model: str) -> ModelFacts:
+        """Return what is known of a model.
+
+        Raises:
+            ModelConfigError: The name resolves to no provider, or its key is missing.
+        """
+        facts = self._facts.get(model)
+        if facts is None:
+            facts = self._facts[model] = self._model.describe(model)
+        return facts
+
+    def scope(self, name: str, *, repeat: int = 0) -> CallScope:
+        """Return a numbered series of calls: those of one episode or of one step."""
+        return CallScope(self, name, repeat)
+
+    async def recall(
+        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
+    ) -> Reply | None:
+        """Return the reply that was paid for at this place, by this run or a cached one."""
+        if self._resumed:
+            record = await self._journal.find_call(self.run_id, scope, index, request_hash)
+            if record is not None:
+                return record.reply
+        if self.offline:
+            raise ReplayDiffers(
+                f"call {index} of {scope} is not in the record: the replay asks something else "
+                f"(request {request_hash})"
+            )
+        if self._cache is not None:
+            record = await self._cache.find_cached(request_hash, repeat)
+            if record is not None:
+                self.saved.usage += record.reply.usage
+                return record.reply
+        return None
+
+    async def ask(
+        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
+    ) -> Reply:
+        """Ask the provider until it answers, and commit the answer.
+
+        Raises:
+            ModelError: It does not answer, or will not.
+            BudgetExhausted: A cap of the run leaves no room.
+        """
+        facts = self.facts(request.model)
+        attempt = 0
+        while True:
+            if self.circuit.error is not None:
+                raise self.circuit.error
+            attempt += 1
+            try:
+                reply = await self._attempt(request, facts)
+            except TransientModelError as error:
+                if attempt >= self._retry.attempts:
+                    raise
+                wait_s = self._retry.wait_s(attempt, f"{scope}/{index}", error.retry_after_s)
+                await self._publish(
+                    ModelRetried(
+                        run_id=self.run_id,
+                        scope=scope,
+                        model=request.model,
+                        kind=error.kind,
+                        attempt=attempt,
+                        wait_s=wait_s,
+                    )
+                )
+                await anyio.sleep(wait_s)
+                continue
+            except (ModelConfigError, RequestRefused) as error:
+                if isinstance(error, ModelConfigError) or error.kind == "bad_request":
+                    self.circuit.note(scope, error)
+                raise
+            await self._journal.commit_call(
+                CallRecord(
+                    run_id=self.run_id,
+                    scope=scope,
+                    index=index,
+                    repeat=repeat,
+                    request_hash=request_hash,
+                    request=request,
+                    reply=reply,
+                    attempts=attempt,
+                    at_unix_s=self._clock.unix_s(),
+                )
+            )
+            return reply
+
+    async def _attempt(self, request: Request, facts: ModelFacts) -> Reply:
+        worst = facts.worst_case(request)
+        limiter = self._limiter.account(facts.account)
+        # the reservation comes second: room is not held while waiting for a slot
+        async with (
+            limiter.permit(worst.tokens) as permit,
+            self.budget.reserve(worst) as reservation,
+        ):
+            sent_s = self._clock.monotonic_s()
+            try:
+                with anyio.fail_after(self._retry.call_timeout_s):
+                    reply = await self._model.complete(request)
+            except TimeoutError as error:
+                permit.failed()
+                raise TransientModelError(
+                    f"{request.model} did not answer within {self._retry.call_timeout_s:g} s",
+                    kind="timeout",
+                    model=request.model,
+                    billed=True,
+                ) from error
+            except ModelError as error:
+                _settle_failure(reservation, error)
+                if error.kind in CONGESTION:
+                    permit.congested(getattr(error, "retry_after_s", None))
+                else:
+                    permit.failed()
+                raise
+            permit.answered(self._clock.monotonic_s() - sent_s)
+            reservation.settle(reply.usage)
+            return reply
+
+
+def _settle_failure(reservation: Reservation, error: ModelError) -> None:
+    """A refused request costs one call; one that broke off may have been billed in full."""
+    if not error.billed:
+        reservation.settle(Usage(calls=1))
+
+
+class CallScope:
+    """The model calls of one episode or one step, numbered in the order in which they are made.
+
+    The number and the request say which call it is: after a crash the same code asks the same
+    things in the same order and is answered from the journal, up to the call that was in
+    flight.
+    """
+
+    def __init__(self, calls: ModelCalls, name: str, repeat: int) -> None:
+        self.name = name
+        self.usage = NO_USAGE
+        self._calls = calls
+        self._repeat = repeat
+        self._next = 0
+        self._answered: dict[tuple[int, str], Reply] = {}
+
+    def rewind(self) -> None:
+        """Start over, for another attempt at the same episode: answered calls are kept."""
+        self._next = 0
+        self.usage = NO_USAGE
+
+    async def complete(self, request: Request) -> Reply:
+        """Return the model's reply, from the journal if it was paid for already.
+
+        Raises:
+            ModelError: The provider gives no usable reply.
+            BudgetExhausted: A cap of the run leaves no room.
+            ReplayDiffers: In a replay: the record holds no such call.
+        """
+        index = self._next
+        self._next += 1
+        request_hash = request.hash
+        reply = self._answered.get((index, request_hash))
+        if reply is None:
+            place = (self.name, index, self._repeat, request, request_hash)
+            reply = await self._calls.recall(*place)
+            if reply is None:
+                reply = await self._calls.ask(*place)
+            self._answered[index, request_hash] = reply
+        self.usage += reply.usage
+        return reply
+
+    def facts(self, model: str) -> ModelFacts:
+        """Return what is known of a model."""
+        return self._calls.facts(model)

@@ -1,0 +1,213 @@
+"""Scores one parameters version on tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .acceptance import Scores
+from .batch import Batcher
+from .bus import EventBus
+from .calls import Circuit
+from .episode import Episode, Job
+from .errors import EvaluationVoid, FuncforgeError
+from .events import EvaluationFinished, EvaluationStarted, StraysDiscarded
+from .parameters import Parameters
+from .scheduler import Scheduler
+from .statistics import interval
+from .tasks import Task
+from .usage import NO_USAGE, Usage
+
+OUTAGE = 20  # this many failures in a row without a score in between: the provider is down
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A finished evaluation."""
+
+    summary: EvaluationFinished
+    scores: Scores  # task id -> score of each repeat; None for a failed episode
+    episodes: tuple[Episode, ...]  # scored ones, by (task, repeat); empty unless kept
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts episodes as they come, in any order, to a result that does not depend on it."""
+
+    keep: bool
+    scores: dict[str, dict[int, float | None]] = field(default_factory=dict)
+    kept: list[Episode] = field(default_factory=list)
+    causes: Counter[str] = field(default_factory=Counter)
+    usage: Usage = NO_USAGE
+    episodes: int = 0
+    failed: int = 0
+
+    def take(self, episode: Episode) -> None:
+        repeats = self.scores.setdefault(episode.job.task_id, {})
+        repeats[episode.job.repeat] = episode.score.value if episode.score else None
+        self.usage += episode.usage
+        if episode.score is None:
+            self.failed += 1
+            self.causes[episode.failure.kind if episode.failure else "unknown"] += 1
+            return
+        self.episodes += 1
+        if self.keep:
+            self.kept.append(episode)
+
+
+class Evaluator:
+    """Runs evaluations: jobs out through the scheduler, episodes back over the bus.
+
+    Args:
+        max_failed_share: More failed episodes than this share void an evaluation (invariant 1).
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        bus: EventBus,
+        batcher: Batcher,
+        circuit: Circuit,
+        *,
+        max_failed_share: float = 0.1,
+    ) -> None:
+        self._scheduler = scheduler
+        self._bus = bus
+        self._batcher = batcher
+        self._circuit = circuit
+        self._max_failed_share = max_failed_share
+
+    async def evaluate(
+        self,
+        name: str,
+        parameters: Parameters,
+        tasks: Iterable[tuple[Task, int]],
+        *,
+        planned: int,
+        keep: bool = False,
+    ) -> Evaluation:
+        """Run every (task, repeat) with `parameters` and score it.
+
+        Args:
+            planned: How many there are; the tasks are streamed.
+            keep: Whether to return the episodes themselves.
+
+        Raises:
+            EvaluationVoid: Too many episodes failed for the score to mean anything.
+            BudgetExhausted, Interrupted, StoreError: The run ends here, resumable.
+            ModelError: The same fatal error came from several episodes.
+        """
+        try:
+            return await self._evaluate(name, parameters, tasks, planned, keep)
+        except FuncforgeError as error:
+            self._scheduler.stop(error)  # what goes on beside this one must not pay for more
+            raise
+
+    async def _evaluate(
+        self,
+        name: str,
+        parameters: Parameters,
+        tasks: Iterable[tuple[Task, int]],
+        planned: int,
+        keep: bool,
+    ) -> Evaluation:
+        await self._bus.publish(
+            EvaluationStarted(run_id="", evaluation=name, parameters=parameters, episodes=planned)
+        )
+        jobs = (
+            (
+                Job(
+                    evaluation=name,
+                    parameters_version=parameters.version,
+                    task_id=task.id,
+                    repeat=repeat,
+                ),
+                task,
+            )
+            for task, repeat in tasks
+        )
+        tally = _Tally(keep)
+        with self._batcher.gather(name, parameters.version, tally.take) as gathering:
+            await self._scheduler.run(jobs, parameters, stop=self._watch(name, planned))
+            await self._bus.flush()
+        if gathering.strays:
+            await self._bus.publish(
+                StraysDiscarded(run_id="", evaluation=name, count=gathering.strays)
+            )
+        return await self._finish(name, parameters, tally)
+
+    async def _finish(self, name: str, parameters: Parameters, tally: _Tally) -> Evaluation:
+        ended = tally.episodes + tally.failed
+        if tally.failed > self._max_failed_share * ended or tally.episodes == 0:
+            raise _void(name, tally.failed, ended, tally.causes)
+        scores = {
+            task_id: tuple(repeats[repeat] for repeat in sorted(repeats))
+            for task_id, repeats in sorted(tally.scores.items())
+        }
+        summary = summarise(name, parameters.version, scores, usage=tally.usage)
+        await self._bus.publish(summary)
+        tally.kept.sort(key=lambda episode: (episode.job.task_id, episode.job.repeat))
+        return Evaluation(summary=summary, scores=scores, episodes=tuple(tally.kept))
+
+    def _watch(self, name: str, planned: int) -> _Watch:
+        return _Watch(name, planned, self._max_failed_share, self._circuit)
+
+
+def summarise(evaluation: str, version: str, scores: Scores, *, usage: Usage) -> EvaluationFinished:
+    """Return the summary of the outcomes of one version."""
+    estimate = interval(scores)
+    outcomes = [score for repeats in scores.values() for score in repeats]
+    failed = sum(score is None for score in outcomes)
+    return EvaluationFinished(
+        run_id="",
+        evaluation=evaluation,
+        parameters_version=version,
+        score=estimate.score,
+        low=estimate.low,
+        high=estimate.high,
+        tasks=estimate.tasks,
+        episodes=len(outcomes) - failed,
+        failed=failed,
+        usage=usage,
+    )
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Stops an evaluation that can no longer end well, before it costs more."""
+
+    name: str
+    planned: int
+    max_failed_share: float
+    circuit: Circuit
+    failed: int = 0
+    ended: int = 0
+    in_a_row: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, episode: Episode) -> FuncforgeError | None:
+        self.ended += 1
+        if episode.failure is None:
+            self.in_a_row = 0
+            return None
+        self.failed += 1
+        self.in_a_row += 1
+        self.causes[episode.failure.kind] += 1
+        if self.circuit.error is not None:
+            return self.circuit.error
+        hopeless = self.failed > self.max_failed_share * self.planned
+        if self.in_a_row >= OUTAGE or (hopeless and self.failed > 2):
+            return _void(self.name, self.failed, self.ended, self.causes)
+        return None
+
+
+def _void(name: str, failed: int, ended: int, causes: Counter[str]) -> EvaluationVoid:
+    listed = ", ".join(f"{kind} {count}" for kind, count in causes.most_common())
+    return EvaluationVoid(
+        f"evaluation {name}: {failed} of {ended} episodes failed ({listed or 'none ended'}); "
+        "it has no score. What was paid for is kept: resume when the cause is gone",
+        failed=failed,
+        episodes=ended,
+        causes=dict(causes),
+    )

@@ -1,0 +1,247 @@
+"""How many calls may be in flight at a provider, found out politely."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from .clock import SystemClock
+from .ports import Clock
+
+START_IN_FLIGHT = 16
+DECREASE = 0.7  # factor on a 429 or an overload; 0.5 swings more than providers need
+SLOWDOWN = 3.0  # latency over the best seen by this factor counts as congestion
+COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
+BURST_S = 0.5  # how much of a per-minute allowance may be used at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """What a provider account allows, as far as it is known; None: not known."""
+
+    in_flight: int = 512  # the most calls at once, whatever the provider takes
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """Where an account's limit stands and why."""
+
+    account: str
+    limit: int
+    in_flight: int
+    waiting: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Permit:
+    """Leave to send one call. Say how it went before the block ends."""
+
+    sent_s: float
+    outcome: str = "cancelled"  # ok, congested, error, cancelled
+    retry_after_s: float | None = None
+    latency_s: float | None = field(default=None)
+
+    def answered(self, latency_s: float) -> None:
+        """The provider answered."""
+        self.outcome = "ok"
+        self.latency_s = latency_s
+
+    def congested(self, retry_after_s: float | None) -> None:
+        """The provider asked for fewer calls: rate limit or overload."""
+        self.outcome = "congested"
+        self.retry_after_s = retry_after_s
+
+    def failed(self) -> None:
+        """The call failed for another reason; it says nothing about the load."""
+        self.outcome = "error"
+
+
+class _Bucket:
+    """A token bucket: `per_minute` units flow in evenly, at most BURST_S worth can wait."""
+
+    def __init__(self, per_minute: float, now_s: float) -> None:
+        self._rate = per_minute / 60.0
+        self._room = max(1.0, self._rate * BURST_S)
+        self._level = self._room
+        self._at_s = now_s
+
+    def wait_s(self, units: float, now_s: float) -> float:
+        """Return how long until `units` can be taken; more than the room waits for a full one."""
+        self._flow(now_s)
+        return max(0.0, (min(units, self._room) - self._level) / self._rate)
+
+    def take(self, units: float, now_s: float) -> None:
+        """Take units; a request larger than the room leaves a debt behind."""
+        self._flow(now_s)
+        self._level -= units
+
+    def _flow(self, now_s: float) -> None:
+        self._level = min(self._room, self._level + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+
+
+class AccountLimiter:
+    """One provider account: concurrency found by slow start, then AIMD; rates by token buckets.
+
+    Calls leave in the order in which they asked. Only the first of the queue waits for the
+    rate, so a limit that lifts lets calls out one after the other and not as a convoy.
+
+    Source: the congestion control of TCP (slow start, additive increase, multiplicative
+    decrease; Jacobson 1988), with HTTP 429 and rising latency in the place of lost packets.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        limits: RateLimits,
+        clock: Clock,
+        changed: Callable[[LimitView], Awaitable[None]] | None = None,
+    ) -> None:
+        self._account = account
+        self._limits = limits
+        self._clock = clock
+        self._notify = changed
+        self._limit = float(min(START_IN_FLIGHT, limits.in_flight))
+        self._slow_start = True
+        self._reason = "start"
+        self._in_flight = 0
+        self._waiting = 0
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._released = anyio.Event()
+        self._not_before_s = 0.0
+        self._decreased_s = -COOL_DOWN_S
+        self._best_latency_s: float | None = None
+        self._latency_s: float | None = None
+        now_s = clock.monotonic_s()
+        self._buckets: list[tuple[_Bucket, bool]] = []
+        if limits.requests_per_minute is not None:
+            self._buckets.append((_Bucket(limits.requests_per_minute, now_s), False))
+        if limits.tokens_per_minute is not None:
+            self._buckets.append((_Bucket(limits.tokens_per_minute, now_s), True))
+
+    @property
+    def view(self) -> LimitView:
+        """Where the limit stands now."""
+        return LimitView(
+            account=self._account,
+            limit=int(self._limit),
+            in_flight=self._in_flight,
+            waiting=self._waiting,
+            reason=self._reason,
+        )
+
+    @asynccontextmanager
+    async def permit(self, tokens: int) -> AsyncGenerator[Permit]:
+        """Wait for leave to send one call of about `tokens` tokens."""
+        self._waiting += 1
+        try:
+            async with self._turn:
+                await self._wait_for_room(tokens)
+                now_s = self._clock.monotonic_s()
+                for bucket, counts_tokens in self._buckets:
+                    bucket.take(tokens if counts_tokens else 1, now_s)
+                self._in_flight += 1
+        finally:
+            self._waiting -= 1
+        permit = Permit(sent_s=now_s)
+        try:
+            yield permit
+        finally:
+            self._in_flight -= 1
+            before = int(self._limit)
+            self._learn(permit)
+            self._released.set()
+            self._released = anyio.Event()
+        if self._notify is not None and int(self._limit) < before:
+            await self._notify(self.view)
+
+    async def _wait_for_room(self, tokens: int) -> None:
+        while True:
+            now_s = self._clock.monotonic_s()
+            wait_s = max(0.0, self._not_before_s - now_s)
+            for bucket, counts_tokens in self._buckets:
+                wait_s = max(wait_s, bucket.wait_s(tokens if counts_tokens else 1, now_s))
+            if wait_s > 0:
+                await anyio.sleep(wait_s)
+            elif self._in_flight >= int(self._limit):
+                await self._released.wait()
+            else:
+                return
+
+    def _learn(self, permit: Permit) -> None:
+        now_s = self._clock.monotonic_s()
+        if permit.outcome == "congested":
+            if permit.retry_after_s is not None:
+                self._not_before_s = max(self._not_before_s, now_s + permit.retry_after_s)
+            # one decrease for all the calls that were sent under the old limit
+            if permit.sent_s > self._decreased_s:
+                self._decrease(now_s, "provider asked for fewer calls")
+        elif permit.outcome == "ok" and permit.latency_s is not None:
+            self._learn_latency(permit, now_s)
+
+    def _learn_latency(self, permit: Permit, now_s: float) -> None:
+        latency_s = permit.latency_s or 0.0
+        best = self._best_latency_s
+        self._best_latency_s = latency_s if best is None else min(best * 1.001, latency_s)
+        last = self._latency_s
+        # smoothed over about 20 answers: single stragglers are not congestion
+        self._latency_s = latency_s if last is None else 0.95 * last + 0.05 * latency_s
+        slow = self._latency_s > SLOWDOWN * self._best_latency_s and self._latency_s > 0.05
+        if slow and permit.sent_s > self._decreased_s + COOL_DOWN_S and self._limit > 4:
+            self._slow_start = False
+            self._decrease(now_s, "latency rises")
+            self._best_latency_s *= 1.5  # a provider may be slower for good
+        elif self._limit < self._limits.in_flight and self._in_flight + 1 >= int(self._limit):
+            # additive: one more for every full window of answers, or for each in slow start
+            self._limit += 1.0 if self._slow_start else 1.0 / self._limit
+            self._limit = min(self._limit, float(self._limits.in_flight))
+            self._reason = "slow start" if self._slow_start else "probing for more"
+
+    def _decrease(self, now_s: float, reason: str) -> None:
+        self._slow_start = False
+        self._limit = max(1.0, min(self._limit, self._in_flight + 1.0) * DECREASE)
+        self._decreased_s = now_s
+        self._reason = reason
+
+
+class Limiter:
+    """The limits of all accounts that a run calls, made when first needed.
+
+    Args:
+        default: For accounts without limits of their own.
+        accounts: Known limits by account.
+        changed: Told when a limit falls.
+    """
+
+    def __init__(
+        self,
+        default: RateLimits | None = None,
+        accounts: Mapping[str, RateLimits] | None = None,
+        *,
+        clock: Clock | None = None,
+        changed: Callable[[LimitView], Awaitable[None]] | None = None,
+    ) -> None:
+        self._default = default or RateLimits()
+        self._known = dict(accounts or {})
+        self._clock = clock or SystemClock()
+        self._changed = changed
+        self._accounts: dict[str, AccountLimiter] = {}
+
+    def account(self, name: str) -> AccountLimiter:
+        """Return the limiter of an account."""
+        limiter = self._accounts.get(name)
+        if limiter is None:
+            limits = self._known.get(name, self._default)
+            limiter = AccountLimiter(name, limits, self._clock, self._changed)
+            self._accounts[name] = limiter
+        return limiter
+
+    def views(self) -> tuple[LimitView, ...]:
+        """Return where all limits stand, for people."""
+        return tuple(limiter.view for limiter in self._accounts.values())

@@ -1,0 +1,64 @@
+"""Where a training stands between two steps: the trainer's state, as one JSON value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from .acceptance import Scores, Verdict
+from .events import EvaluationFinished
+from .usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """An entry of the failure record."""
+
+    version: str
+    score: float
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """All that a training must remember. Immutable: rolling back is keeping the old one."""
+
+    incumbent: str  # parameters version in use: the best accepted one
+    initial: str  # the version that training began with
+    step: int = 0
+    accepted: int = 0  # i of Algorithm 2
+    rejected: int = 0  # r of Algorithm 2: since the last acceptance
+    scores: Scores = field(default_factory=dict)  # the incumbent's, on the tasks that decide
+    summaries: Mapping[str, EvaluationFinished] = field(default_factory=dict)  # for the result
+    history: tuple[str, ...] = ()  # evaluations that hold the incumbent's training episodes
+    seen: tuple[str, ...] = ()  # training tasks that the incumbent was run on
+    failures: tuple[Rejected, ...] = ()  # the failure record
+    verdicts: tuple[Verdict, ...] = ()
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    stopped_by: str = ""  # set once the loop has ended; the sealed test may still be due
+
+    def with_summary(self, name: str, summary: EvaluationFinished) -> Progress:
+        """Remember the result of an evaluation under a name."""
+        return replace(self, summaries={**self.summaries, name: summary})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that checkpoints hold."""
+        data = asdict(self)
+        data["scores"] = {task_id: list(scores) for task_id, scores in self.scores.items()}
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Progress:
+        """Read what `to_json` wrote."""
+        fields = dict(data)
+        fields["scores"] = {task_id: tuple(s) for task_id, s in data["scores"].items()}
+        fields["summaries"] = {
+            name: EvaluationFinished(**{**summary, "usage": Usage(**summary["usage"])})
+            for name, summary in data["summaries"].items()
+        }
+        fields["history"] = tuple(data["history"])
+        fields["seen"] = tuple(data["seen"])
+        fields["failures"] = tuple(Rejected(**entry) for entry in data["failures"])
+        fields["verdicts"] = tuple(Verdict(**verdict) for verdict in data["verdicts"])
+        return cls(**fields)

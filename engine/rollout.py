@@ -1,0 +1,181 @@
+"""Runs one episode from task to score, and fences it off from all the others."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from .agent import Agent
+from .calls import CallScope, ModelCalls
+from .clock import SystemClock
+from .episode import Episode, Failure, Job, Score
+from .errors import (
+    BudgetExhausted,
+    FuncforgeError,
+    ModelError,
+    ReplayDiffers,
+    SandboxError,
+    ScorerError,
+    StoreError,
+)
+from .parameters import Parameters
+from .ports import AgentLimits, Answer, Clock, Sandbox, Scorer
+from .tasks import Task
+from .workspace import AgentSettings, EpisodeWorkspace
+
+ATTEMPTS = 2  # a failed system gets a second chance before the episode counts as failed
+_SHOWN_ERROR = 2_000  # characters of a foreign traceback that are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """All that is needed to run an episode, the same for every episode of a run."""
+
+    agent: Agent
+    settings: AgentSettings
+    limits: AgentLimits
+    scorer: Scorer
+    sandbox: Sandbox
+    calls: ModelCalls
+    timeout_s: float = 1800.0  # per attempt at an episode; no episode can hang a run
+    clock: Clock = field(default_factory=SystemClock)
+
+    async def execute(self, job: Job, task: Task, parameters: Parameters) -> Episode:
+        """Run one episode; what goes wrong inside it becomes its failure.
+
+        Raises:
+            BudgetExhausted, StoreError, ReplayDiffers: These end the run, not the episode.
+        """
+        scope = self.calls.scope(job.episode_id, repeat=job.repeat)
+        episode = await self._attempt(job, task, parameters, scope)
+        for _ in range(ATTEMPTS - 1):
+            if episode.failure is None or not _may_pass(episode.failure):
+                break
+            scope.rewind()
+            episode = await self._attempt(job, task, parameters, scope)
+        return episode
+
+    async def _attempt(
+        self, job: Job, task: Task, parameters: Parameters, scope: CallScope
+    ) -> Episode:
+        started_s = self.clock.monotonic_s()
+        workspace = EpisodeWorkspace(
+            replace(task, target=None),
+            parameters,
+            settings=self.settings,
+            limits=self.limits,
+            scope=scope,
+            sandbox=self.sandbox,
+            repeat=job.repeat,
+        )
+        failure: Failure | None = None
+        answer = Answer(text=None, end="no_answer")
+        score: Score | None = None
+        try:
+            with anyio.fail_after(self.timeout_s):
+                async with workspace:
+                    answer = await self.agent(replace(task, target=None), workspace)
+                score = await self._score(task, self._episode(job, task, workspace, answer, scope))
+        except Exception as error:  # the fence: one episode never takes another down
+            ending = _run_ending(error)
+            if ending is not None:
+                raise ending from error
+            failure = failure_of(error, self.timeout_s)
+        episode = self._episode(job, task, workspace, answer, scope)
+        return replace(
+            episode,
+            score=score,
+            failure=failure,
+            end="failed" if failure else episode.end,
+            elapsed_s=self.clock.monotonic_s() - started_s,
+        )
+
+    def _episode(
+        self,
+        job: Job,
+        task: Task,
+        workspace: EpisodeWorkspace,
+        answer: Answer,
+        scope: CallScope,
+    ) -> Episode:
+        return Episode(
+            id=job.episode_id,
+            run_id=self.calls.run_id,
+            job=job,
+            prompt=task.prompt,
+            messages=workspace.messages,
+            calls=tuple(workspace.calls),
+            answer=answer.text,
+            end=answer.end,
+            usage=scope.usage,
+            metadata=_stored(task.metadata),
+        )
+
+    async def _score(self, task: Task, episode: Episode) -> Score:
+        try:
+            score = await self.scorer(task, episode)
+        except (FuncforgeError, TimeoutError):
+            raise
+        except Exception as error:
+            raise ScorerError(f"the scorer raised:\n{_trace(error)}") from error
+        if not isinstance(score, Score) or not 0.0 <= score.value <= 1.0:
+            raise ScorerError(f"the scorer returned {score!r}; a Score with 0 <= value <= 1 is due")
+        return score
+
+
+def _run_ending(error: BaseException) -> FuncforgeError | None:
+    """Return the error that ends the run, also from inside an agent's own task group."""
+    if isinstance(error, BudgetExhausted | StoreError | ReplayDiffers):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            ending = _run_ending(inner)
+            if ending is not None:
+                return ending
+    return None
+
+
+def failure_of(error: Exception, timeout_s: float) -> Failure:
+    """Say what kind of system failure an exception is."""
+    match error:
+        case ModelError():
+            return Failure(kind=error.kind, message=str(error))
+        case SandboxError():
+            return Failure(kind="sandbox", message=str(error))
+        case ScorerError():
+            return Failure(kind="scorer", message=str(error)[:_SHOWN_ERROR])
+        case TimeoutError():
+            return Failure(kind="deadline", message=f"no answer within {timeout_s:g} s")
+        case ExceptionGroup() if len(error.exceptions) == 1:
+            return failure_of(error.exceptions[0], timeout_s)
+        case _:
+            return Failure(kind="agent", message=f"the agent raised:\n{_trace(error)}")
+
+
+def _may_pass(failure: Failure) -> bool:
+    """Whether another attempt can help: not where a person or the request must change."""
+    return failure.kind in {
+        "rate_limit",
+        "overloaded",
+        "timeout",
+        "connection",
+        "server_error",
+        "invalid_reply",
+        "sandbox",
+    }
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_SHOWN_ERROR:]
+
+
+def _stored(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Keep what views group by; a task's whole row stays in its file."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if isinstance(value, str | int | float | bool) and len(str(value)) <= 200
+    }

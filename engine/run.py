@@ -1,0 +1,337 @@
+"""One run in the hands of an application: start it, read its events, stop it, take its result."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Self, TypeVar
+
+import anyio
+from anyio import AsyncContextManagerMixin
+from anyio.abc import TaskGroup
+
+from .agent import Agent
+from .batch import Batcher
+from .budget import Budget, Caps
+from .bus import EventBus, EventStream
+from .calls import ModelCalls, Retry
+from .checkpoint import RunRecord
+from .clock import SystemClock
+from .errors import BudgetExhausted, FuncforgeError, Interrupted
+from .evaluation import Evaluator
+from .events import LimitChanged, RunFinished, RunStarted
+from .limiter import Limiter, LimitView, RateLimits
+from .ports import AgentLimits, CacheStore, Clock, EventSink, Model, Sandbox, Scorer, Store
+from .rollout import Rollout
+from .scheduler import Scheduler
+from .usage import NO_USAGE, Usage
+from .workspace import AgentSettings
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The concrete objects that a run is made of. Wiring builds them; the engine uses them."""
+
+    model: Model
+    store: Store
+    sandbox: Sandbox
+    scorer: Scorer
+    agent: Agent
+    agent_settings: AgentSettings
+    agent_limits: AgentLimits = field(default_factory=AgentLimits)
+    caps: Caps = field(default_factory=Caps)
+    retry: Retry = field(default_factory=Retry)
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    account_limits: Mapping[str, RateLimits] = field(default_factory=dict)
+    in_flight: int = 64
+    episode_timeout_s: float = 1800.0
+    max_failed_share: float = 0.1
+    cache: CacheStore | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the work of a run is given."""
+
+    evaluator: Evaluator
+    calls: ModelCalls
+    bus: EventBus
+    store: Store
+    sandbox: Sandbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[Result]):
+    """How a run ended. `value` is set when it is done, `error` when something stopped it."""
+
+    run_id: str
+    status: str  # done, failed, paused, interrupted
+    stopped_by: str
+    message: str
+    value: Result | None
+    error: FuncforgeError | None
+    usage: Usage
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Generic[Result]):
+    """What a run does, and how to say why it stopped."""
+
+    do: Callable[[Desk], Awaitable[Result]]
+    stopped_by: Callable[[Result], str]
+
+
+class Run(AsyncContextManagerMixin, Generic[Result]):
+    """A training, an evaluation or a comparison.
+
+        async with open_training(config) as run:
+            async for event in run.run():
+                ...
+            outcome = run.outcome
+
+    Leaving the block early cancels the run; what was paid for stays in the store, and the run can
+    be resumed. A run owns no global state: several go on side by side in one event loop.
+
+    Args:
+        resumed: Whether the store already knows the run.
+        offline: A replay: no provider is asked.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        parts: Parts,
+        work: Work[Result],
+        *,
+        sinks: Sequence[EventSink] = (),
+        screens: Sequence[EventSink] = (),
+        resumed: bool = False,
+        offline: bool = False,
+        seconds_before: float = 0.0,
+    ) -> None:
+        self.record = record
+        self.outcome: Outcome[Result] | None = None
+        self._parts = parts
+        self._work = work
+        self._sinks = tuple(sinks)
+        self._screens = tuple(screens)
+        self._resumed = resumed
+        self._offline = offline
+        self._seconds_before = seconds_before
+        self._scheduler: Scheduler | None = None
+        self._stop_asked = False
+        self._limiter: Limiter | None = None
+        self._group: TaskGroup | None = None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.record.id
+
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        async with anyio.create_task_group() as group:
+            self._group = group
+            try:
+                yield self
+            finally:
+                self._group = None
+                group.cancel_scope.cancel()
+
+    def run(self) -> EventStream:
+        """Start the run and return its events, to be iterated over until it has ended.
+
+        Raises:
+            RuntimeError: Outside of `async with`.
+        """
+        if self._group is None:
+            raise RuntimeError("a run is started inside `async with`")
+        stream = EventStream()
+        self._group.start_soon(self._run_to_stream, stream)
+        return stream
+
+    async def _run_to_stream(self, stream: EventStream) -> None:
+        with stream:
+            await self.wait(stream)
+
+    def stop(self) -> None:
+        """Drain: send nothing more out, finish what is in flight, checkpoint, end."""
+        self._stop_asked = True
+        if self._scheduler is not None:
+            self._scheduler.stop()
+
+    def limits(self) -> tuple[LimitView, ...]:
+        """Return where the adaptive limits stand, for people."""
+        return self._limiter.views() if self._limiter else ()
+
+    async def wait(self, *sinks: EventSink) -> Outcome[Result]:
+        """Run to the end, publishing to `sinks` too, and return how it ended.
+
+        Errors that stop a run are in the outcome; only defects are raised.
+        """
+        parts = self._parts
+        await parts.store.begin(self.record)
+        spent = await parts.store.used(self.id) if self._resumed else NO_USAGE
+        budget = Budget(parts.caps, spent=spent, seconds=self._seconds_before, clock=parts.clock)
+        batcher = Batcher()
+        bus = EventBus(
+            self.id,
+            lossless=(parts.store, batcher, *self._sinks, *sinks),
+            lossy=self._screens,
+            clock=parts.clock,
+        )
+        value: Result | None = None
+        error: BaseException | None = None
+        try:
+            async with bus:
+                await bus.publish(
+                    RunStarted(
+                        run_id=self.id,
+                        kind=self.record.kind,
+                        name=self.record.name,
+                        resumed=self._resumed,
+                        sandbox=self.record.sandbox,
+                    )
+                )
+                try:
+                    value = await self._work.do(self._desk(bus, batcher, budget))
+                except BaseException as raised:
+                    error = raised
+                    raise
+                finally:
+                    # shielded: a cancelled run still says that it was interrupted
+                    with anyio.move_on_after(5, shield=True):
+                        self.outcome = await self._conclude(bus, budget, value, error)
+        except BaseExceptionGroup as group:
+            ours = _first_of_ours(group)
+            if ours is None or self.outcome is None:
+                raise
+        except FuncforgeError:
+            if self.outcome is None:
+                raise
+        assert self.outcome is not None
+        return self.outcome
+
+    def _desk(self, bus: EventBus, batcher: Batcher, budget: Budget) -> Desk:
+        parts = self._parts
+
+        async def limit_changed(view: LimitView) -> None:
+            await bus.publish(
+                LimitChanged(
+                    run_id=self.id,
+                    account=view.account,
+                    in_flight_limit=view.limit,
+                    reason=view.reason,
+                )
+            )
+
+        self._limiter = Limiter(
+            parts.rate_limits, parts.account_limits, clock=parts.clock, changed=limit_changed
+        )
+        calls = ModelCalls(
+            parts.model,
+            parts.store,
+            run_id=self.id,
+            budget=budget,
+            limiter=self._limiter,
+            publish=bus.publish,
+            retry=parts.retry,
+            clock=parts.clock,
+            resumed=self._resumed,
+            cache=parts.cache,
+            offline=self._offline,
+        )
+        rollout = Rollout(
+            agent=parts.agent,
+            settings=parts.agent_settings,
+            limits=parts.agent_limits,
+            scorer=parts.scorer,
+            sandbox=parts.sandbox,
+            calls=calls,
+            timeout_s=parts.episode_timeout_s,
+            clock=parts.clock,
+        )
+        self._scheduler = Scheduler(
+            rollout,
+            bus,
+            in_flight=parts.in_flight,
+            record=parts.store if self._resumed and not self._offline else None,
+        )
+        if self._stop_asked:
+            self._scheduler.stop()
+        evaluator = Evaluator(
+            self._scheduler,
+            bus,
+            batcher,
+            calls.circuit,
+            max_failed_share=parts.max_failed_share,
+        )
+        return Desk(
+            evaluator=evaluator, calls=calls, bus=bus, store=parts.store, sandbox=parts.sandbox
+        )
+
+    async def _conclude(
+        self,
+        bus: EventBus,
+        budget: Budget,
+        value: Result | None,
+        raised: BaseException | None,
+    ) -> Outcome[Result]:
+        error = _first_of_ours(raised) if raised is not None else None
+        status, stopped_by = _status(raised, error)
+        if value is not None:
+            stopped_by = self._work.stopped_by(value)
+        await bus.flush()
+        usage = await self._parts.store.used(self.id)
+        message = "" if raised is None else str(error or raised or type(raised).__name__)
+        await bus.publish(
+            RunFinished(
+                run_id=self.id,
+                status=status,
+                stopped_by=stopped_by,
+                message=message,
+                usage=usage,
+                seconds=budget.seconds,
+            )
+        )
+        await bus.flush()
+        return Outcome(
+            run_id=self.id,
+            status=status,
+            stopped_by=stopped_by,
+            message=message,
+            value=value,
+            error=error,
+            usage=usage,
+            seconds=budget.seconds,
+        )
+
+
+def _first_of_ours(error: BaseException) -> FuncforgeError | None:
+    if isinstance(error, FuncforgeError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        found = [ours for inner in error.exceptions if (ours := _first_of_ours(inner))]
+        return found[0] if found else None
+    return None
+
+
+def _status(raised: BaseException | None, error: FuncforgeError | None) -> tuple[str, str]:
+    """Return (status, stopped_by)."""
+    match error:
+        case BudgetExhausted():
+            return "paused", "budget"
+        case Interrupted():
+            return "interrupted", "interrupt"
+        case FuncforgeError():
+            return "failed", "error"
+    if raised is None:
+        return "done", ""
+    if isinstance(raised, Exception):
+        return "failed", "error"
+    return "interrupted", "interrupt"

@@ -1,0 +1,504 @@
+"""The training loop: evaluate, propose, accept or roll back, stop, checkpoint.
+
+Source: AgentOptimizer, ICML 2024, arXiv 2402.11359, Algorithm 2. This is the one file that sees
+the whole flow:
+
+    TaskSet -> Scheduler -> Episode -> EventBus -> Batch -> Optimizer -> Edits -> Parameters v+1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from .acceptance import Acceptance, Evidence
+from .bus import EventBus
+from .calls import ModelCalls
+from .checkpoint import Checkpoint
+from .episode import Episode
+from .errors import ConfigError, StoreError
+from .evaluation import Evaluation, Evaluator, summarise
+from .events import EvaluationFinished, StepDecided, StepStarted
+from .optimizer import Batch, FailedAttempt, Optimizer, Situation
+from .parameters import Parameters, apply
+from .ports import RunStore, Sandbox
+from .progress import Progress, Rejected
+from .stopping import Stopping
+from .tasks import Splits, Task, TaskSet, split_key
+from .together import together
+from .trial import Trial, try_candidate
+from .workbench import StepWorkbench
+
+Feedback = Literal["score", "comment", "target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """What a training does, beside what its parts are."""
+
+    optimizer_model: str
+    seed: int = 0
+    stopping: Stopping = field(default_factory=Stopping)
+    batch_size: int | None = None  # training tasks a step, sampled anew; None: all of them
+    repeats: int = 1  # episodes per task in the first evaluation of the incumbent
+    test_repeats: int = 1
+    accept_on: Literal["train", "validation"] = "train"
+    feedback: Feedback = "score"  # what the optimizer may read of a task's target
+    roll_back: bool = True  # False: the paper's ablation; every proposal becomes the incumbent
+    test_every_version: bool = False  # learning curve on the test set; looks at it, marked so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of "before and after": the summaries by split, where there is one."""
+
+    train: EvaluationFinished | None = None
+    validation: EvaluationFinished | None = None
+    test: EvaluationFinished | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training returns."""
+
+    parameters: Parameters  # the best accepted ones; never a proposal that was not evaluated
+    progress: Progress
+    before: Side
+    after: Side
+
+
+class Trainer:
+    """Trains parameters on task sets. All state is in `Progress`, all effects go through ports.
+
+    Args:
+        initial: The parameters to begin with; empty for the paper's F0.
+        store: Checkpoints go there and come from there.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: TrainingSettings,
+        splits: Splits,
+        initial: Parameters,
+        optimizer: Optimizer,
+        acceptance: Acceptance,
+        evaluator: Evaluator,
+        calls: ModelCalls,
+        sandbox: Sandbox,
+        bus: EventBus,
+        store: RunStore,
+    ) -> None:
+        train = splits.train
+        if train is None or len(train) == 0:
+            raise ConfigError("a training needs training tasks", key="tasks.train")
+        deciding = splits.validation if settings.accept_on == "validation" else train
+        if deciding is None:
+            raise ConfigError(
+                "accept_on is 'validation', but there are no validation tasks",
+                key="training.accept_on",
+            )
+        self._train: TaskSet = train
+        self._deciding: TaskSet = deciding
+        self._splits = splits
+        self._settings = settings
+        self._initial = initial
+        self._optimizer = optimizer
+        self._acceptance = acceptance
+        self._evaluator = evaluator
+        self._calls = calls
+        self._sandbox = sandbox
+        self._bus = bus
+        self._store = store
+        self._known: dict[str, Parameters] = {initial.version: initial}
+        self._episodes: dict[str, Episode] = {}  # task id -> the incumbent's training episode
+
+    async def train(self) -> Trained:
+        """Run the whole training, or the rest of it.
+
+        Raises:
+            BudgetExhausted, Interrupted: Stopped on the way; resumable.
+            EvaluationVoid, ModelError, SandboxError, StoreError: Stopped by a failed system;
+                resumable once the cause is gone.
+        """
+        progress = await self._restore() or await self._begin()
+        while not progress.stopped_by:
+            stopped_by = self._settings.stopping.reason(
+                accepted=progress.accepted,
+                rejected=progress.rejected,
+                step=progress.step,
+                score=self._full_score(progress),
+            )
+            if stopped_by is None:
+                progress = await self._step(progress)
+            else:
+                progress = replace(progress, stopped_by=stopped_by)
+            await self._save(progress)
+        progress = await self._finish(progress)
+        await self._save(progress)
+        return Trained(
+            parameters=await self._parameters(progress.incumbent),
+            progress=progress,
+            before=_side(progress, "before"),
+            after=_side(progress, "after"),
+        )
+
+    # -- before the first step ------------------------------------------------------------
+
+    async def _begin(self) -> Progress:
+        """Score the initial parameters on every split, all at once."""
+        version = self._initial.version
+        progress = Progress(incumbent=version, initial=version, optimizer=self._optimizer.init())
+        found = await self._score_splits(progress, suffix="0", test="test/before")
+        for split, evaluation in sorted(found.items()):
+            progress = progress.with_summary(f"before/{split}", evaluation.summary)
+            progress = progress.with_summary(f"after/{split}", evaluation.summary)
+        if self._settings.accept_on in found:
+            progress = replace(progress, scores=found[self._settings.accept_on].scores)
+        if "train" in found:
+            progress = self._with_history(progress, found["train"])
+        await self._save(progress)
+        return progress
+
+    async def _restore(self) -> Progress | None:
+        checkpoint = await self._store.load_checkpoint(self._bus.run_id)
+        if checkpoint is None:
+            return None
+        progress = Progress.from_json(checkpoint.state)
+        for evaluation in progress.history:
+            async for episode in self._store.episodes(self._bus.run_id, evaluation):
+                if episode.job.parameters_version == progress.incumbent and episode.score:
+                    self._episodes.setdefault(episode.job.task_id, episode)
+        return progress
+
+    # -- one step -------------------------------------------------------------------------
+
+    async def _step(self, progress: Progress) -> Progress:
+        """Propose, evaluate, accept or roll back."""
+        step = progress.step + 1
+        incumbent = await self._parameters(progress.incumbent)
+        await self._bus.publish(
+            StepStarted(run_id="", step=step, incumbent_version=incumbent.version)
+        )
+        ids = self._sample(step)
+        progress = await self._complete_history(progress, incumbent, ids, step)
+        candidate, state = await self._propose(progress, incumbent, ids, step)
+        progress = replace(progress, step=step, optimizer=state)
+        earlier = next((f for f in progress.failures if f.version == candidate.version), None)
+        if candidate.version == incumbent.version:
+            return await self._undecided(
+                progress, incumbent, candidate, "unchanged", "nothing was proposed"
+            )
+        if earlier is not None:
+            # not in the paper: asking the same question again only waits for a lucky answer
+            reason = f"the same set as in step {earlier.step}, which scored {earlier.score:.1%}"
+            return await self._undecided(progress, incumbent, candidate, "rolled_back", reason)
+        trial = await self._try(progress, incumbent, candidate, ids)
+        return await self._decide(progress, incumbent, candidate, trial)
+
+    async def _complete_history(
+        self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
+    ) -> Progress:
+        """Run the incumbent on the batch's tasks that it has not been run on yet.
+
+        After an acceptance on all training tasks there are none; there are with sampled batches,
+        and where acceptance looks at other tasks than the optimizer.
+        """
+        missing = sorted(ids - set(progress.seen))
+        if not missing:
+            return progress
+        evaluation = await self._evaluator.evaluate(
+            f"train/{step}/history",
+            incumbent,
+            ((task, 0) for task in self._train if task.id in ids and task.id in missing),
+            planned=len(missing),
+            keep=True,
+        )
+        if self._settings.accept_on == "train":
+            progress = replace(progress, scores={**progress.scores, **evaluation.scores})
+        if len(missing) == len(self._train):
+            progress = progress.with_summary("after/train", evaluation.summary)
+        return self._with_history(progress, evaluation)
+
+    async def _propose(
+        self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
+    ) -> tuple[Parameters, Mapping[str, Any]]:
+        episodes = tuple(self._episodes[i] for i in sorted(ids) if i in self._episodes)
+        situation = Situation(
+            step=step,
+            batch=Batch(
+                parameters=incumbent,
+                episodes=episodes,
+                tasks={task.id: self._shown(task) for task in self._train if task.id in ids},
+                failed=len(ids) - len(episodes),
+                comments=self._settings.feedback != "score",
+            ),
+            failures=tuple([await self._failed_attempt(entry) for entry in progress.failures]),
+            last_verdict=progress.verdicts[-1].reason if progress.verdicts else "",
+        )
+        workbench = StepWorkbench(
+            self._settings.optimizer_model,
+            self._calls.scope(f"step/{step}"),
+            self._sandbox,
+            self._bus,
+        )
+        proposal = await self._optimizer.propose(progress.optimizer, situation, workbench)
+        candidate = apply(proposal.edits, incumbent)
+        self._known[candidate.version] = candidate
+        return candidate, proposal.state
+
+    async def _try(
+        self,
+        progress: Progress,
+        incumbent: Parameters,
+        candidate: Parameters,
+        ids: frozenset[str],
+    ) -> Trial:
+        split = self._settings.accept_on
+        if split == "validation":
+            ids = frozenset(task.id for task in self._deciding)
+        tasks = tuple(sorted(ids))
+        evidence = Evidence(
+            step=progress.step,
+            seed=self._settings.seed,
+            tasks=tasks,
+            incumbent={i: progress.scores[i] for i in tasks if i in progress.scores},
+            candidate={},
+            earlier=progress.verdicts,
+            touched=self._touched(incumbent, candidate),
+        )
+        return await try_candidate(
+            self._acceptance,
+            self._evaluator,
+            evidence,
+            name=f"{split}/{progress.step}",
+            tasks=self._deciding,
+            incumbent=incumbent,
+            candidate=candidate,
+        )
+
+    async def _decide(
+        self, progress: Progress, incumbent: Parameters, candidate: Parameters, trial: Trial
+    ) -> Progress:
+        """Accept or roll back. Rolling back is keeping the incumbent."""
+        verdict = trial.verdict
+        accepted = verdict.accepted or not self._settings.roll_back
+        progress = replace(progress, verdicts=(*progress.verdicts, verdict))
+        if accepted:
+            progress = self._accepted(progress, candidate, trial)
+        else:
+            entry = Rejected(
+                version=candidate.version, score=verdict.candidate_score, step=progress.step
+            )
+            progress = replace(
+                progress,
+                rejected=progress.rejected + 1,
+                # what was learned of the incumbent on the way is kept
+                scores={**progress.scores, **trial.incumbent},
+                failures=tuple(sorted((*progress.failures, entry), key=_by_score)),
+            )
+        await self._bus.publish(
+            StepDecided(
+                run_id="",
+                step=progress.step,
+                outcome="accepted" if accepted else "rolled_back",
+                reason=verdict.reason,
+                incumbent_version=incumbent.version,
+                candidate=candidate,
+                incumbent_score=verdict.incumbent_score,
+                score=verdict.candidate_score,
+                effect=verdict.candidate_score - verdict.incumbent_score,
+                low=verdict.low,
+                high=verdict.high,
+                episodes=verdict.episodes,
+                details={
+                    **verdict.details,
+                    "verdict": verdict.outcome,
+                    "p_value": verdict.p_value,
+                    "alpha": verdict.alpha,
+                },
+            )
+        )
+        if accepted and self._settings.test_every_version and self._splits.test is not None:
+            name = f"test/{progress.step}"  # looks at the test set; the report says so
+            await self._score_all(name, candidate, self._splits.test, 1, keep=False)
+        return progress
+
+    def _accepted(self, progress: Progress, candidate: Parameters, trial: Trial) -> Progress:
+        progress = replace(
+            progress,
+            incumbent=candidate.version,
+            accepted=progress.accepted + 1,
+            rejected=0,
+            scores=trial.candidate if trial.verdict.reusable else {},
+            failures=(),
+            history=(),
+            seen=(),
+        )
+        split = self._settings.accept_on
+        if len(trial.candidate) == len(self._deciding):
+            name = f"{split}/{progress.step}"
+            summary = summarise(name, candidate.version, trial.candidate, usage=trial.usage)
+            progress = progress.with_summary(f"after/{split}", summary)
+        self._episodes = {}
+        if split == "train":
+            for episode in trial.episodes:
+                self._episodes.setdefault(episode.job.task_id, episode)
+            progress = replace(
+                progress, history=trial.evaluations, seen=tuple(sorted(trial.candidate))
+            )
+        return progress
+
+    async def _undecided(
+        self,
+        progress: Progress,
+        incumbent: Parameters,
+        candidate: Parameters,
+        outcome: str,
+        reason: str,
+    ) -> Progress:
+        """End a step without an evaluation. It counts against the patience."""
+        await self._bus.publish(
+            StepDecided(
+                run_id="",
+                step=progress.step,
+                outcome=outcome,
+                reason=reason,
+                incumbent_version=incumbent.version,
+                candidate=candidate,
+                incumbent_score=None,
+                score=None,
+            )
+        )
+        return replace(progress, rejected=progress.rejected + 1)
+
+    # -- after the last step --------------------------------------------------------------
+
+    async def _finish(self, progress: Progress) -> Progress:
+        """Score the best accepted parameters where they have not been: the sealed test above all.
+
+        If nothing was accepted there is nothing to compare, and nothing is paid for.
+        """
+        found = await self._score_splits(progress, suffix="after", test="test/after")
+        for split, evaluation in sorted(found.items()):
+            progress = progress.with_summary(f"after/{split}", evaluation.summary)
+        return progress
+
+    async def _score_splits(
+        self, progress: Progress, *, suffix: str, test: str
+    ) -> Mapping[str, Evaluation]:
+        """Score the incumbent, at once, on every split that has no result of this version."""
+        incumbent = await self._parameters(progress.incumbent)
+        sampled = self._settings.batch_size is not None
+        splits = {
+            "train": (None if sampled else self._train, f"train/{suffix}"),
+            "validation": (self._splits.validation, f"validation/{suffix}"),
+            "test": (self._splits.test, test),
+        }
+        found: dict[str, Evaluation] = {}
+
+        async def score(split: str, name: str, tasks: TaskSet) -> None:
+            settings = self._settings
+            repeats = settings.test_repeats if split == "test" else settings.repeats
+            found[split] = await self._score_all(
+                name, incumbent, tasks, repeats, keep=split == "train"
+            )
+
+        works = []
+        for split, (tasks, name) in splits.items():
+            known = progress.summaries.get(f"after/{split}")
+            if tasks is not None and (
+                known is None or known.parameters_version != incumbent.version
+            ):
+                works.append(partial(score, split, name, tasks))
+        await together(*works)
+        return found
+
+    async def _score_all(
+        self, name: str, version: Parameters, tasks: TaskSet, repeats: int, *, keep: bool
+    ) -> Evaluation:
+        return await self._evaluator.evaluate(
+            name,
+            version,
+            ((task, repeat) for task in tasks for repeat in range(repeats)),
+            planned=len(tasks) * repeats,
+            keep=keep,
+        )
+
+    # -- small parts ----------------------------------------------------------------------
+
+    def _sample(self, step: int) -> frozenset[str]:
+        """Return the ids of the step's batch: drawn by seed, or all."""
+        ids = [task.id for task in self._train]
+        size = self._settings.batch_size
+        if size is None or size >= len(ids):
+            return frozenset(ids)
+        seed = self._settings.seed * 1_000_003 + step
+        return frozenset(sorted(ids, key=lambda task_id: split_key(seed, task_id))[:size])
+
+    def _shown(self, task: Task) -> Task:
+        """Return what the optimizer may see of a task."""
+        return task if self._settings.feedback == "target" else replace(task, target=None)
+
+    def _full_score(self, progress: Progress) -> float | None:
+        if self._settings.batch_size is not None:
+            return None
+        summary = progress.summaries.get(f"after/{self._settings.accept_on}")
+        return summary.score if summary else None
+
+    def _touched(self, incumbent: Parameters, candidate: Parameters) -> frozenset[str]:
+        """Return the tasks whose incumbent episodes called a function that would change."""
+        kept = {function.hash for function in candidate.functions}
+        gone = {function.hash for function in incumbent.functions} - kept
+        return frozenset(
+            task_id
+            for task_id, episode in self._episodes.items()
+            if any(call.function_hash in gone for call in episode.calls)
+        )
+
+    def _with_history(self, progress: Progress, evaluation: Evaluation) -> Progress:
+        for episode in evaluation.episodes:
+            self._episodes.setdefault(episode.job.task_id, episode)
+        return replace(
+            progress,
+            history=(*progress.history, evaluation.summary.evaluation),
+            seen=tuple(sorted({*progress.seen, *evaluation.scores})),
+        )
+
+    async def _parameters(self, version: str) -> Parameters:
+        parameters = self._known.get(version)
+        if parameters is None:
+            parameters = await self._store.load_parameters(version)
+            if parameters is None:
+                raise StoreError(
+                    f"the run's parameters version {version} is not in the database", path=""
+                )
+            self._known[version] = parameters
+        return parameters
+
+    async def _failed_attempt(self, entry: Rejected) -> FailedAttempt:
+        return FailedAttempt(
+            parameters=await self._parameters(entry.version), score=entry.score, step=entry.step
+        )
+
+    async def _save(self, progress: Progress) -> None:
+        # behind every event of the step, so that a checkpoint never points at missing rows
+        await self._bus.flush()
+        await self._store.save_checkpoint(
+            self._bus.run_id, Checkpoint(step=progress.step, state=progress.to_json())
+        )
+
+
+def _by_score(entry: Rejected) -> tuple[float, int]:
+    return (entry.score, entry.step)
+
+
+def _side(progress: Progress, side: str) -> Side:
+    summaries = progress.summaries
+    return Side(
+        train=summaries.get(f"{side}/train"),
+        validation=summaries.get(f"{side}/validation"),
+        test=summaries.get(f"{side}/test"),
+    )
