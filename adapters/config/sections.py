@@ -229,11 +229,13 @@ class TrainingConfig(Section):
     acceptance: Literal["paper", "no_worse", "fixed", "sequential"] = "paper"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1  # chance of a false acceptance in the run
     acceptance_options: dict[str, Any] = Field(default_factory=dict)
-    repeats: Count = 1  # episodes per task and evaluation
     max_failed_share: Share = 0.2  # more failed episodes than this void an evaluation
-    rollback: bool = True  # False: keep every proposal (ablation)
+    repeats: Count = 1  # episodes per task and evaluation
+    test_repeats: Count = 1  # the same on the sealed test
+    steps: Count | None = None  # stop after this many proposals in any case; None: no bound
+    roll_back: bool = True  # False: keep every proposal (ablation)
     early_stop: bool = True  # False: ignore patience (ablation)
-    score_test_at_each_acceptance: bool = False  # learning curve; looks at the test set
+    test_every_version: bool = False  # learning curve on the test set; looks at it, marked so
 
 
 class BudgetConfig(Section):
