@@ -9,6 +9,8 @@ from typing import Any, Literal, Protocol
 Scores = Mapping[str, tuple[float | None, ...]]
 """Task id -> score of each repeat that ended, in repeat order; None for a failed episode."""
 
+Outcome = Literal["better", "not_better", "not_enough_evidence"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -35,7 +37,7 @@ class Wave:
 class Verdict:
     """The decision on one proposal."""
 
-    outcome: Literal["better", "not_better", "not_enough_evidence"]
+    outcome: Outcome
     reason: str  # one sentence for people, also told to the optimizer
     incumbent_score: float  # mean over tasks of the mean over repeats
     candidate_score: float
