@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import orjson
 from aiohttp import web
@@ -80,7 +80,7 @@ async def refuse(
     if fault is Fault.TIMEOUT:
         await asyncio.sleep(settings.hang_s)
     if fault not in _ERRORS:
-        return _abort(request)
+        await _abort(request)
     return _error(settings, ask, fault)
 
 
@@ -104,7 +104,7 @@ async def spoil(request: web.BaseRequest, ask: Ask, say: Say, fault: Fault) -> w
     raw = orjson.dumps(body)
     if fault is Fault.RESET_WITHIN:
         await _send(request, raw, stop_after=len(raw) // 2)
-        return _abort(request)
+        await _abort(request)
     if fault is Fault.SLOW_BODY:
         return await _send(request, raw, pieces=8)
     if fault is Fault.ENDLESS:
@@ -162,8 +162,9 @@ async def _send(
     return response
 
 
-def _abort(request: web.BaseRequest) -> web.StreamResponse:
+async def _abort(request: web.BaseRequest) -> NoReturn:
     """Reset the connection: the client sees neither an end nor an error body."""
     if request.transport is not None:
         request.transport.abort()
-    raise ConnectionResetError("reset on purpose")
+    await asyncio.Event().wait()  # until losing the connection cancels this handler
+    raise AssertionError
