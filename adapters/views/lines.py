@@ -1,0 +1,127 @@
+"""What is worth a line of its own while a run goes on. Both live views print these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...engine.events import (
+    EditProposed,
+    EvaluationFinished,
+    Event,
+    PromptTrimmed,
+    RunFinished,
+    RunStarted,
+    StepDecided,
+    StraysDiscarded,
+)
+from ...engine.parameters import (
+    AddDemonstration,
+    AddFunction,
+    Edit,
+    RemoveFunction,
+    ReviseFunction,
+    SetInstructions,
+    SetModel,
+)
+from .text import duration, one_line, percent, plural, usd
+
+_WIDTH = 160  # characters of a model's text in a line
+UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"
+OUTCOMES = {
+    "accepted": "accepted",
+    "rolled_back": "rolled back",
+    "unchanged": "unchanged",
+    "void": "void",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line for people, with a rich style that plain output ignores."""
+
+    text: str
+    style: str = ""
+
+
+def lines(event: Event) -> list[Line]:
+    """Return what to print for an event; mostly nothing."""
+    match event:
+        case RunStarted():
+            return _run_started(event)
+        case EvaluationFinished():
+            return [_evaluated(event)]
+        case EditProposed():
+            return [_proposed(event)]
+        case PromptTrimmed() if event.messages_cut or event.episodes_left_out:
+            cut = plural(event.messages_cut, "message")
+            left_out = plural(event.episodes_left_out, "conversation")
+            return [Line(f"  prompt: {cut} shortened, {left_out} left out", "dim")]
+        case StepDecided():
+            return [_decided(event)]
+        case StraysDiscarded():
+            return [Line(f"  {plural(event.count, 'stray episode')} discarded", "yellow")]
+        case RunFinished():
+            return _run_finished(event)
+    return []
+
+
+def describe(edit: Edit | None) -> str:
+    """Return what an edit does, in a few words."""
+    match edit:
+        case AddFunction(function=function):
+            return f"add {one_line(function.name, _WIDTH)}"
+        case ReviseFunction(function=function):
+            return f"revise {one_line(function.name, _WIDTH)}"
+        case RemoveFunction(name=name):
+            return f"remove {one_line(name, _WIDTH)}"
+        case SetInstructions():
+            return "set the instructions"
+        case AddDemonstration(demonstration=demonstration):
+            return f"show the solution of {one_line(demonstration.task_id, _WIDTH)}"
+        case SetModel(model=model):
+            return f"use the model {one_line(model, _WIDTH)}"
+        case None:
+            return "no readable edit"
+
+
+def _run_started(event: RunStarted) -> list[Line]:
+    verb = "resumed" if event.resumed else "started"
+    name = f" ({one_line(event.name, _WIDTH)})" if event.name else ""
+    found = [Line(f"run {event.run_id}{name} {verb}, sandbox {event.sandbox}", "bold")]
+    if event.sandbox == "unsafe":
+        found.append(Line(UNSAFE_WARNING, "bold red"))
+    return found
+
+
+def _evaluated(event: EvaluationFinished) -> Line:
+    failed = f", {event.failed} failed" if event.failed else ""
+    return Line(
+        f"  {event.evaluation}: {percent(event.score)} "
+        f"[{event.low * 100:.1f}, {event.high * 100:.1f}] on {plural(event.tasks, 'task')}{failed}",
+        "yellow" if event.failed else "",
+    )
+
+
+def _proposed(event: EditProposed) -> Line:
+    what = f"  step {event.step}: {describe(event.edit)}"
+    if event.refused:
+        return Line(f"{what}: refused: {one_line(event.refused, _WIDTH)}", "yellow")
+    return Line(what, "cyan")
+
+
+def _decided(event: StepDecided) -> Line:
+    outcome = OUTCOMES.get(event.outcome, event.outcome)
+    scores = ""
+    if event.incumbent_score is not None and event.score is not None:
+        scores = f" {percent(event.incumbent_score)} → {percent(event.score)}"
+    style = {"accepted": "bold green", "void": "red"}.get(event.outcome, "")
+    return Line(f"step {event.step} {outcome}{scores}: {one_line(event.reason, _WIDTH)}", style)
+
+
+def _run_finished(event: RunFinished) -> list[Line]:
+    usage = event.usage
+    spent = f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
+    reason = f": {one_line(event.message, 400)}" if event.message else ""
+    style = {"done": "bold green", "failed": "bold red"}.get(event.status, "bold yellow")
+    took = f"{spent}, {duration(event.seconds)}"
+    return [Line(f"{event.status} ({event.stopped_by}){reason}; {took}", style)]

@@ -1,0 +1,68 @@
+"""How views spell numbers, and how they show text that a model or a file wrote."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from .tracking import Accuracy
+
+# categories that could move a terminal's cursor or reverse the text: control, format, surrogate
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Return text that cannot steer a terminal: control characters become `�`.
+
+    Args:
+        text: Untrusted.
+        keep: Characters to leave, such as a line feed.
+    """
+    return "".join(
+        c if c in keep or unicodedata.category(c) not in _UNSAFE else "\ufffd" for c in text
+    )
+
+
+def one_line(text: str, width: int) -> str:
+    """Return untrusted text on one line, cut at `width` characters with a mark."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
+
+
+def percent(share: float | None) -> str:
+    """Spell a share of one."""
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def points(effect: float) -> str:
+    """Spell a difference of two shares, in percentage points."""
+    return f"{effect * 100:+.1f} points"
+
+
+def accuracy(value: Accuracy | None) -> str:
+    """Spell a score with its interval."""
+    if value is None:
+        return "–"
+    return f"{percent(value.score)} [{value.low * 100:.1f}, {value.high * 100:.1f}]"
+
+
+def usd(amount: float) -> str:
+    """Spell money: two digits, more where it is little."""
+    if amount == 0:
+        return "0 USD"
+    return f"{amount:,.2f} USD" if amount >= 1 else f"{amount:.4g} USD"
+
+
+def duration(seconds: float) -> str:
+    """Spell a time span."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02} min"
+
+
+def plural(number: int, noun: str) -> str:
+    """Spell a count."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
