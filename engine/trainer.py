@@ -17,16 +17,16 @@ from .acceptance import Acceptance, Evidence
 from .bus import EventBus
 from .calls import ModelCalls
 from .checkpoint import Checkpoint
-from .episode import Episode
 from .errors import ConfigError, StoreError
 from .evaluation import Evaluation, Evaluator, summarise
 from .events import EvaluationFinished, StepDecided, StepStarted
-from .optimizer import Batch, FailedAttempt, Optimizer, Situation
+from .history import History
+from .optimizer import FailedAttempt, Optimizer, Situation
 from .parameters import Parameters, apply
 from .ports import RunStore, Sandbox
 from .progress import Progress, Rejected
 from .stopping import Stopping
-from .tasks import Splits, Task, TaskSet, split_key
+from .tasks import Splits, TaskSet
 from .together import together
 from .trial import Trial, try_candidate
 from .workbench import StepWorkbench
@@ -113,7 +113,13 @@ class Trainer:
         self._bus = bus
         self._store = store
         self._known: dict[str, Parameters] = {initial.version: initial}
-        self._episodes: dict[str, Episode] = {}  # task id -> the incumbent's training episode
+        self._history = History(
+            train,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+            targets=settings.feedback == "target",
+            comments=settings.feedback != "score",
+        )
 
     async def train(self) -> Trained:
         """Run the whole training, or the rest of it.
@@ -158,7 +164,7 @@ class Trainer:
         if self._settings.accept_on in found:
             progress = replace(progress, scores=found[self._settings.accept_on].scores)
         if "train" in found:
-            progress = self._with_history(progress, found["train"])
+            progress = self._history.take(progress, found["train"])
         await self._save(progress)
         return progress
 
@@ -167,10 +173,7 @@ class Trainer:
         if checkpoint is None:
             return None
         progress = Progress.from_json(checkpoint.state)
-        for evaluation in progress.history:
-            async for episode in self._store.episodes(self._bus.run_id, evaluation):
-                if episode.job.parameters_version == progress.incumbent and episode.score:
-                    self._episodes.setdefault(episode.job.task_id, episode)
+        await self._history.restore(self._store, self._bus.run_id, progress)
         return progress
 
     # -- one step -------------------------------------------------------------------------
@@ -182,8 +185,10 @@ class Trainer:
         await self._bus.publish(
             StepStarted(run_id="", step=step, incumbent_version=incumbent.version)
         )
-        ids = self._sample(step)
-        progress = await self._complete_history(progress, incumbent, ids, step)
+        ids = self._history.sample(step)
+        progress = await self._history.complete(
+            progress, self._evaluator, incumbent, ids, decides=self._settings.accept_on == "train"
+        )
         candidate, state = await self._propose(progress, incumbent, ids, step)
         progress = replace(progress, step=step, optimizer=state)
         earlier = next((f for f in progress.failures if f.version == candidate.version), None)
@@ -198,43 +203,12 @@ class Trainer:
         trial = await self._try(progress, incumbent, candidate, ids)
         return await self._decide(progress, incumbent, candidate, trial)
 
-    async def _complete_history(
-        self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
-    ) -> Progress:
-        """Run the incumbent on the batch's tasks that it has not been run on yet.
-
-        After an acceptance on all training tasks there are none; there are with sampled batches,
-        and where acceptance looks at other tasks than the optimizer.
-        """
-        missing = sorted(ids - set(progress.seen))
-        if not missing:
-            return progress
-        evaluation = await self._evaluator.evaluate(
-            f"train/{step}/history",
-            incumbent,
-            ((task, 0) for task in self._train if task.id in ids and task.id in missing),
-            planned=len(missing),
-            keep=True,
-        )
-        if self._settings.accept_on == "train":
-            progress = replace(progress, scores={**progress.scores, **evaluation.scores})
-        if len(missing) == len(self._train):
-            progress = progress.with_summary("after/train", evaluation.summary)
-        return self._with_history(progress, evaluation)
-
     async def _propose(
         self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
     ) -> tuple[Parameters, Mapping[str, Any]]:
-        episodes = tuple(self._episodes[i] for i in sorted(ids) if i in self._episodes)
         situation = Situation(
             step=step,
-            batch=Batch(
-                parameters=incumbent,
-                episodes=episodes,
-                tasks={task.id: self._shown(task) for task in self._train if task.id in ids},
-                failed=len(ids) - len(episodes),
-                comments=self._settings.feedback != "score",
-            ),
+            batch=self._history.batch(incumbent, ids),
             failures=tuple([await self._failed_attempt(entry) for entry in progress.failures]),
             last_verdict=progress.verdicts[-1].reason if progress.verdicts else "",
         )
@@ -267,7 +241,7 @@ class Trainer:
             incumbent={i: progress.scores[i] for i in tasks if i in progress.scores},
             candidate={},
             earlier=progress.verdicts,
-            touched=self._touched(incumbent, candidate),
+            touched=self._history.touched(incumbent, candidate),
         )
         return await try_candidate(
             self._acceptance,
@@ -342,10 +316,8 @@ class Trainer:
             name = f"{split}/{progress.step}"
             summary = summarise(name, candidate.version, trial.candidate, usage=trial.usage)
             progress = progress.with_summary(f"after/{split}", summary)
-        self._episodes = {}
+        self._history.start_over(trial.episodes if split == "train" else ())
         if split == "train":
-            for episode in trial.episodes:
-                self._episodes.setdefault(episode.job.task_id, episode)
             progress = replace(
                 progress, history=trial.evaluations, seen=tuple(sorted(trial.candidate))
             )
@@ -429,43 +401,11 @@ class Trainer:
 
     # -- small parts ----------------------------------------------------------------------
 
-    def _sample(self, step: int) -> frozenset[str]:
-        """Return the ids of the step's batch: drawn by seed, or all."""
-        ids = [task.id for task in self._train]
-        size = self._settings.batch_size
-        if size is None or size >= len(ids):
-            return frozenset(ids)
-        seed = self._settings.seed * 1_000_003 + step
-        return frozenset(sorted(ids, key=lambda task_id: split_key(seed, task_id))[:size])
-
-    def _shown(self, task: Task) -> Task:
-        """Return what the optimizer may see of a task."""
-        return task if self._settings.feedback == "target" else replace(task, target=None)
-
     def _full_score(self, progress: Progress) -> float | None:
         if self._settings.batch_size is not None:
             return None
         summary = progress.summaries.get(f"after/{self._settings.accept_on}")
         return summary.score if summary else None
-
-    def _touched(self, incumbent: Parameters, candidate: Parameters) -> frozenset[str]:
-        """Return the tasks whose incumbent episodes called a function that would change."""
-        kept = {function.hash for function in candidate.functions}
-        gone = {function.hash for function in incumbent.functions} - kept
-        return frozenset(
-            task_id
-            for task_id, episode in self._episodes.items()
-            if any(call.function_hash in gone for call in episode.calls)
-        )
-
-    def _with_history(self, progress: Progress, evaluation: Evaluation) -> Progress:
-        for episode in evaluation.episodes:
-            self._episodes.setdefault(episode.job.task_id, episode)
-        return replace(
-            progress,
-            history=(*progress.history, evaluation.summary.evaluation),
-            seen=tuple(sorted({*progress.seen, *evaluation.scores})),
-        )
 
     async def _parameters(self, version: str) -> Parameters:
         parameters = self._known.get(version)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from funcforge.engine.events import EpisodeFinished, Event, StepDecided
+from funcforge.engine.parameters import AddFunction, RemoveFunction
+from funcforge.engine.run import Outcome
+from funcforge.engine.stopping import Stopping
+from funcforge.engine.tasks import Splits
+from funcforge.engine.trainer import Trained, TrainingSettings
+
+from tests.doubles import ProgrammedModel, ScriptedOptimizer, function, tasks
+from tests.engine.runs import parts, training_run
+
+A, B, C = (AddFunction(function=function(f"solve_{kind}")) for kind in "abc")
+USELESS = AddFunction(function=function("useless"))
+TRAIN_AND_TEST = Splits(train=tasks(12), test=tasks(30))
+
+
+def settings(**changes: Any) -> TrainingSettings:
+    return replace(TrainingSettings(optimizer_model="test/optimizer"), **changes)
+
+
+async def train(script: Any, splits: Splits = TRAIN_AND_TEST, **changes: Any) -> Outcome[Trained]:
+    store = changes.pop("store", None)
+    outcome = await training_run(
+        splits, script, parts=parts(store), settings=settings(**changes)
+    ).wait()
+    assert outcome.value is not None, outcome
+    return outcome
+
+
+class Recorder:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def handle(self, event: Event) -> None:
+        self.events.append(event)
+
+    def decisions(self) -> list[tuple[int, str]]:
+        return [(e.step, e.outcome) for e in self.events if isinstance(e, StepDecided)]
+
+
+async def test_a_strict_improvement_is_accepted_and_everything_else_rolled_back() -> None:
+    recorder = Recorder()
+    run = training_run(
+        TRAIN_AND_TEST,
+        [[A], [USELESS], [B, C]],
+        parts=parts(),
+        settings=settings(stopping=Stopping(patience=1)),
+        sinks=[recorder],
+    )
+
+    outcome = await run.wait()
+
+    assert recorder.decisions() == [(1, "accepted"), (2, "rolled_back"), (3, "accepted")]
+    assert outcome.stopped_by == "solved"
+    assert outcome.value is not None
+    assert [f.name for f in outcome.value.parameters.functions] == ["solve_a", "solve_b", "solve_c"]
+
+
+async def test_a_tie_does_not_count_as_better() -> None:
+    outcome = await train([[A], [USELESS]], stopping=Stopping(patience=0))
+
+    assert outcome.stopped_by == "patience"
+    assert [f.name for f in outcome.value.parameters.functions] == ["solve_a"]  # type: ignore[union-attr]
+
+
+async def test_patience_c_stops_after_c_plus_one_proposals_in_a_row_were_rolled_back() -> None:
+    outcome = await train([[USELESS]], stopping=Stopping(patience=2))
+
+    assert outcome.value is not None
+    assert outcome.value.progress.step == 3  # r > C
+
+
+async def test_accepting_clears_the_failure_record_and_the_patience() -> None:
+    optimizer = ScriptedOptimizer([[USELESS], [A], [], [B]])
+
+    outcome = await train(optimizer, stopping=Stopping(patience=1, epochs=2))
+
+    records = [[f.step for f in situation.failures] for situation in optimizer.seen]
+    assert records == [[], [1], [], []]
+    assert outcome.stopped_by == "epochs"
+
+
+async def test_a_rolled_back_function_is_gone_and_a_removed_one_stays_away() -> None:
+    agents_saw: list[set[str]] = []
+
+    async def look(request: Any) -> str:
+        return str(request.messages[-1].content)
+
+    optimizer = ScriptedOptimizer([[A], [USELESS], [RemoveFunction(name="solve_a"), B, C]])
+    run = training_run(
+        TRAIN_AND_TEST,
+        optimizer,
+        parts=parts(model=ProgrammedModel(look)),
+        settings=settings(stopping=Stopping(patience=0, steps=3)),
+        sinks=[recorder := Recorder()],
+    )
+    await run.wait()
+
+    del agents_saw
+    by_step = {e.step: e.candidate for e in recorder.events if isinstance(e, StepDecided)}
+    assert [f.name for f in by_step[2].functions] == ["solve_a", "useless"]
+    assert [s.batch.parameters.function("useless") for s in optimizer.seen] == [None, None]
+
+
+async def test_a_proposal_that_was_never_evaluated_is_never_returned() -> None:
+    outcome = await train([[A], [B]], stopping=Stopping(epochs=1))
+
+    assert outcome.value is not None
+    assert [f.name for f in outcome.value.parameters.functions] == ["solve_a"]
+    assert outcome.value.after.train is not None
+    assert outcome.value.after.train.parameters_version == outcome.value.parameters.version
+
+
+async def test_the_same_set_is_not_evaluated_twice() -> None:
+    model = ProgrammedModel()
+    run = training_run(
+        TRAIN_AND_TEST,
+        [[USELESS], [USELESS]],
+        parts=parts(model=model),
+        settings=settings(stopping=Stopping(steps=2)),
+    )
+
+    outcome = await run.wait()
+
+    assert outcome.status == "done"
+    agent_calls = [r for r in model.ledger if r.model == "test/agent"]
+    assert len(agent_calls) == 12 + 30 + 12  # before: train and test; step 1: train; no more
+
+
+async def test_the_test_split_is_scored_once_before_and_once_after_and_never_shown() -> None:
+    optimizer = ScriptedOptimizer([[A], [B]])
+    run = training_run(
+        Splits(train=tasks(12), test=tasks(30)),
+        optimizer,
+        parts=parts(),
+        settings=settings(stopping=Stopping(patience=0)),
+        sinks=[recorder := Recorder()],
+    )
+
+    await run.wait()
+
+    evaluations = [
+        e.episode.job.evaluation for e in recorder.events if isinstance(e, EpisodeFinished)
+    ]
+    assert evaluations.count("test/before") == evaluations.count("test/after") == 30
+    shown = {i for s in optimizer.seen for i in s.batch.tasks}
+    assert shown == {task.id for task in tasks(12)}
+
+
+@pytest.mark.parametrize(
+    ("feedback", "target", "comments"),
+    [("score", None, False), ("comment", None, True), ("target", "a", True)],
+)
+async def test_feedback_says_what_the_optimizer_may_read_of_a_target(
+    feedback: str, target: str | None, comments: bool
+) -> None:
+    optimizer = ScriptedOptimizer([])
+
+    await train(optimizer, feedback=feedback, stopping=Stopping(patience=0))
+
+    batch = optimizer.seen[0].batch
+    assert batch.tasks["t000"].target == target
+    assert batch.comments is comments
+
+
+async def test_a_sampled_batch_scores_incumbent_and_candidate_on_the_same_tasks() -> None:
+    run = training_run(
+        Splits(train=tasks(40)),
+        [[A], [B]],
+        parts=parts(),
+        settings=settings(batch_size=8, stopping=Stopping(steps=2)),
+        sinks=[recorder := Recorder()],
+    )
+
+    await run.wait()
+
+    seen: dict[str, set[str]] = {}
+    for event in recorder.events:
+        if isinstance(event, EpisodeFinished):
+            job = event.episode.job
+            seen.setdefault(job.evaluation, set()).add(job.task_id)
+    assert seen["train/1"] == seen["train/1/history"]
+    assert len(seen["train/1"]) == 8
+
+
+async def test_acceptance_on_validation_decides_by_validation_tasks() -> None:
+    run = training_run(
+        Splits(train=tasks(6, kinds="a"), validation=tasks(9, kinds="b")),
+        [[A], [B]],
+        parts=parts(),
+        settings=settings(accept_on="validation", stopping=Stopping(patience=0, steps=2)),
+        sinks=[recorder := Recorder()],
+    )
+
+    outcome = await run.wait()
+
+    assert recorder.decisions() == [(1, "rolled_back")]
+    assert outcome.value is not None
+    assert outcome.value.parameters.functions == ()
+
+
+async def test_without_roll_back_every_proposal_becomes_the_incumbent() -> None:
+    outcome = await train(
+        [[USELESS], [A]], roll_back=False, stopping=Stopping(patience=None, steps=2)
+    )
+
+    assert outcome.value is not None
+    assert [f.name for f in outcome.value.parameters.functions] == ["solve_a", "useless"]
