@@ -126,15 +126,14 @@ class EventStream:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return
 
-    def close(self) -> None:
+    def end(self) -> None:
         """End the iteration behind the last event."""
         self._send.close()
 
-    def __enter__(self) -> EventStream:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def close(self) -> None:
+        """End it at once; events that were not read are dropped."""
+        self._send.close()
+        self._receive.close()
 
     def __aiter__(self) -> EventStream:
         return self
@@ -142,5 +141,6 @@ class EventStream:
     async def __anext__(self) -> Event:
         try:
             return await self._receive.receive()
-        except anyio.EndOfStream:
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            self._receive.close()
             raise StopAsyncIteration from None

@@ -127,6 +127,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._stop_asked = False
         self._limiter: Limiter | None = None
         self._group: TaskGroup | None = None
+        self._streams: list[EventStream] = []
 
     @property
     def id(self) -> str:
@@ -142,6 +143,8 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             finally:
                 self._group = None
                 group.cancel_scope.cancel()
+                for stream in self._streams:
+                    stream.close()
 
     def run(self) -> EventStream:
         """Start the run and return its events, to be iterated over until it has ended.
@@ -152,12 +155,15 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         if self._group is None:
             raise RuntimeError("a run is started inside `async with`")
         stream = EventStream()
+        self._streams.append(stream)
         self._group.start_soon(self._run_to_stream, stream)
         return stream
 
     async def _run_to_stream(self, stream: EventStream) -> None:
-        with stream:
+        try:
             await self.wait(stream)
+        finally:
+            stream.end()
 
     def stop(self) -> None:
         """Drain: send nothing more out, finish what is in flight, checkpoint, end."""
