@@ -11,7 +11,7 @@ from .events import Event
 from .functions import Function
 from .messages import Reply, Request
 from .parameters import Edit, Parameters
-from .ports import ModelFacts
+from .ports import CallResult, ModelFacts
 from .tasks import Task
 
 State = Mapping[str, Any]
@@ -70,6 +70,10 @@ class Workbench(Protocol):
             InvalidEdit: It does not; the message is for the model.
             SandboxError: The sandbox failed.
         """
+        ...
+
+    async def call(self, function: Function, arguments: Mapping[str, Any]) -> CallResult:
+        """Call a function in the sandbox, at no model's cost: nothing that it does raises here."""
         ...
 
     async def publish(self, event: Event) -> None:
