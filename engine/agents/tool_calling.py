@@ -1,0 +1,53 @@
+"""The agent of the papers' "GPT-4+": native tool calls and a code interpreter."""
+
+from __future__ import annotations
+
+from ..agent import Workspace
+from ..messages import Message
+from ..ports import Answer
+from ..tasks import Task
+from .answers import AnswerFormat
+from .dialogue import Dialogue, as_text
+from .settings import DialogueSettings
+from .template import check_prompt, fill, read_prompt
+
+PLACEHOLDERS = ("answer_format", "instructions")
+
+
+class ToolCallingAgent:
+    """Calls functions by the provider's own mechanism; calls of one reply run at once.
+
+    Python blocks in the text run too, as models that were told of an interpreter often write
+    them; so do calls in the text, if they name a tool.
+
+    Raises:
+        ConfigError: On construction: the prompt lacks a placeholder, the answer format is none.
+    """
+
+    def __init__(self, settings: DialogueSettings | None = None) -> None:
+        settings = settings or DialogueSettings()
+        prompt = settings.prompt or read_prompt("tool_calling.md")
+        self._prompt = check_prompt(prompt, PLACEHOLDERS, file=settings.prompt_file)
+        self._answer = AnswerFormat.parse(settings.answer)
+
+    async def __call__(self, task: Task, workspace: Workspace) -> Answer:
+        """Solve one task."""
+        tools = workspace.tools()
+        values = {
+            "answer_format": self._answer.instruction(),
+            "instructions": workspace.parameters.instructions,
+        }
+        opening = [Message(role="system", content=fill(self._prompt, values))]
+        for demonstration in workspace.parameters.demonstrations:
+            opening.append(Message(role="user", content=demonstration.prompt))
+            # providers refuse calls in a conversation that offers no tools
+            opening.extend(demonstration.messages if tools else as_text(demonstration.messages))
+        opening.append(Message(role="user", content=task.prompt))
+        dialogue = Dialogue(
+            workspace=workspace,
+            answer=self._answer,
+            opening=tuple(opening),
+            offered=tools,
+            text_calls=False,
+        )
+        return await dialogue.run()
