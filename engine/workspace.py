@@ -86,7 +86,8 @@ class EpisodeWorkspace:
         self.parameters = parameters
         self.limits = limits
         self.messages: tuple[Message, ...] = ()
-        self.calls: list[FunctionCall] = []
+        self._made: dict[int, FunctionCall] = {}  # by place: the order in which they began
+        self._begun = 0
         self._task = task
         self._settings = settings
         self._scope = scope
@@ -146,8 +147,15 @@ class EpisodeWorkspace:
         learned = [function.tool() for function in self.parameters.functions]
         return (*learned, *sorted(frozen, key=lambda tool: tool.name))
 
+    @property
+    def calls(self) -> tuple[FunctionCall, ...]:
+        """The calls in the order they began: parallel ones end in any (invariant 5)."""
+        return tuple(self._made[place] for place in sorted(self._made))
+
     async def call_function(self, name: str, arguments: str) -> FunctionCall:
         """Call a function or tool with the raw text that the model wrote."""
+        place = self._begun
+        self._begun += 1
         function = self.parameters.function(name)
         try:
             values = self._read_arguments(name, arguments, function)
@@ -165,7 +173,7 @@ class EpisodeWorkspace:
             function_hash=function.hash if function else None,
             elapsed_s=result.elapsed_s,
         )
-        self.calls.append(call)
+        self._made[place] = call
         return call
 
     def _read_arguments(
