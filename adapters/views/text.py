@@ -49,7 +49,7 @@ def usd(amount: float) -> str:
     """Spell money: two digits, more where it is little."""
     if amount == 0:
         return "0 USD"
-    return f"{amount:,.2f} USD" if amount >= 1 else f"{amount:.4g} USD"
+    return f"{amount:,.2f} USD" if amount >= 1 else f"{amount:.3g} USD"
 
 
 def duration(seconds: float) -> str:
