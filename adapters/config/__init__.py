@@ -1,6 +1,6 @@
 """The settings of a run, and how they are read: TOML < environment < command line."""
 
-from .load import load_config, load_record
+from .load import load_config, load_record, load_sandbox
 from .sections import (
     AccountLimits,
     AgentConfig,
@@ -37,4 +37,5 @@ __all__ = [
     "TrainingConfig",
     "load_config",
     "load_record",
+    "load_sandbox",
 ]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ...engine.errors import ConfigError
 from .problems import Problem, dotted, from_validation, raise_problems
-from .sections import SPLITS, Config
+from .sections import SPLITS, Config, SandboxConfig
 
 Purpose = Literal["train", "evaluate"]
 PREFIX = "FUNCFORGE_"
@@ -70,6 +70,31 @@ def load_record(
     return _build(
         data, _layers(overrides, {}), file="the run's record", folder=Path.cwd(), purpose=purpose
     )
+
+
+def load_sandbox(
+    *, overrides: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> SandboxConfig:
+    """Read the sandbox's settings alone, for a single call without a config file.
+
+    Raises:
+        ConfigError: A setting of it is wrong, or an override is of another table.
+    """
+    data: dict[str, Any] = {"sandbox": {}}
+    origin: dict[str, str] = {}
+    problems: list[Problem] = []
+    for layer in _layers(overrides, environ):
+        if layer.key.startswith("sandbox."):
+            problems += _lay_over(data, layer, origin)
+        elif layer.source.startswith("--set"):
+            message = "only settings of the sandbox can be set here, e.g. sandbox.seconds=3"
+            problems.append(Problem(source=layer.source, key="", message=message))
+    try:
+        settings = SandboxConfig.model_validate(data["sandbox"])
+    except ValidationError as error:
+        problems += from_validation(error, origin, "sandbox", above=("sandbox",))
+    raise_problems(problems)
+    return settings
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -62,17 +62,20 @@ def raise_problems(problems: list[Problem]) -> None:
     raise ConfigError(f"{len(problems)} problems:\n{lines}")
 
 
-def from_validation(error: ValidationError, origin: Mapping[str, str], file: str) -> list[Problem]:
+def from_validation(
+    error: ValidationError, origin: Mapping[str, str], file: str, above: tuple[str, ...] = ()
+) -> list[Problem]:
     """Translate pydantic's errors.
 
     Args:
         error: What pydantic raised for `Config`.
         origin: Dotted key -> where it was set, for keys that are not of the file.
         file: The config file.
+        above: The table that was validated, where it was not the whole.
     """
     problems: dict[str, Problem] = {}
     for detail in error.errors(include_url=False):
-        location = _location(detail["loc"])
+        location = _location((*above, *detail["loc"]))
         key = ".".join(location)
         source = _source(key, detail["type"], origin) or file
         problem = Problem(source=source, key=key, message=_message(detail, location))

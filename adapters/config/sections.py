@@ -42,6 +42,17 @@ def _kind(*builtin: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _answer(value: str) -> str:
+    from ...engine.agents.answers import AnswerFormat
+    from ...engine.errors import ConfigError
+
+    try:
+        AnswerFormat.parse(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 class Section(BaseModel):
     """A table: immutable, every key known, no value coerced into another type."""
 
@@ -80,7 +91,8 @@ class AgentConfig(Section):
     turns: Count = 12  # model calls per episode
     tokens: Count = 200_000  # prompt and completion, over all turns of an episode
     reply_tokens: Count = 2_048  # the longest single reply
-    answer: str | None = None  # how the final answer is marked; None: as the agent's kind does
+    # how the final answer is marked: boxed, hashes (`#### N`), last_line, whole, or a pattern
+    answer: Annotated[str, AfterValidator(_answer)] = "boxed"
     prompt: Prompt | None = None  # replaces the built-in system prompt
     python: bool = True  # whether the agent has a code interpreter
     instructions: str = ""  # added to the system prompt; what learning starts from
