@@ -59,7 +59,7 @@ def validate_arguments(schema: Mapping[str, Any], values: Mapping[str, Any]) -> 
     Raises:
         InvalidReply: They do not fit. The message says which ones and why, for the model.
     """
-    if _too_deep(values, VALUE_DEPTH, VALUE_NODES):
+    if too_deep(values, VALUE_DEPTH, VALUE_NODES):
         raise InvalidReply(
             f"The arguments are too large: more than {VALUE_NODES} values, "
             f"or nested deeper than {VALUE_DEPTH}."
@@ -78,7 +78,7 @@ def validate_arguments(schema: Mapping[str, Any], values: Mapping[str, Any]) -> 
 
 
 def _shape_problem(schema: Mapping[str, Any]) -> str | None:
-    if _too_deep(schema, SCHEMA_DEPTH, SCHEMA_CHARACTERS):
+    if too_deep(schema, SCHEMA_DEPTH, SCHEMA_CHARACTERS):
         return f"arguments: the schema is nested deeper than {SCHEMA_DEPTH} levels or too large"
     try:
         size = len(canonical_json(schema))
@@ -168,7 +168,7 @@ def _entries(value: Any) -> Iterable[tuple[str, Any]]:
             yield from _entries(item)
 
 
-def _too_deep(value: Any, depth: int, nodes: int) -> bool:
+def too_deep(value: Any, depth: int, nodes: int) -> bool:
     """Say whether a value is nested too deep or has too many parts, without recursion."""
     level = [value]
     seen = 0
