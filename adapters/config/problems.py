@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from ...engine.errors import ConfigError
 from ..secrets import MASK, looks_secret, redactor
-from .sections import Config
+from .sections import SPLITS, AccountLimits, Config, ModelConfig, SplitConfig
 
 _SHOWN = 80  # characters of a wrong value
 _TYPES = {
@@ -155,7 +155,7 @@ def nearest(location: list[str]) -> str:
     """Return `; did you mean X?` for an unknown key, looking in its table, then everywhere."""
     tables = _tables()
     parent, name = ".".join(location[:-1]), location[-1]
-    here = [*tables.get(parent, ())]
+    here = [*tables.get(parent, _keys_of_named(parent))]
     if close := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
         return f'; did you mean "{close[0]}"?'
     everywhere = [
@@ -171,4 +171,14 @@ def _tables() -> dict[str, tuple[str, ...]]:
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             tables[name] = tuple(field.annotation.model_fields)
+    tables.update({f"tasks.{split}": tuple(SplitConfig.model_fields) for split in SPLITS})
     return tables
+
+
+def _keys_of_named(table: str) -> tuple[str, ...]:
+    """Return the keys of a table whose name a person chose."""
+    if table.startswith("models."):
+        return tuple(ModelConfig.model_fields)
+    if table.startswith("limits.accounts."):
+        return tuple(AccountLimits.model_fields)
+    return ()
