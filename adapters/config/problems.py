@@ -156,7 +156,7 @@ def nearest(location: list[str]) -> str:
     tables = _tables()
     parent, name = ".".join(location[:-1]), location[-1]
     here = [*tables.get(parent, _keys_of_named(parent))]
-    if close := difflib.get_close_matches(name, here, n=1, cutoff=0.6):
+    if close := difflib.get_close_matches(name, here, n=1, cutoff=0.5):
         return f'; did you mean "{close[0]}"?'
     everywhere = [
         f"{table}.{key}" if table else key for table, keys in tables.items() for key in keys
