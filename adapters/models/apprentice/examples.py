@@ -1,0 +1,93 @@
+"""A question with its right answer, and which questions are alike."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .text import Question, read
+from .tooling import content_words
+
+_TARGET = re.compile(r"\s*[$€£]?(-?\d[\d,]*(?:\.(\d+))?)\s*[%a-z]*\s*", re.IGNORECASE)
+_SAME_WORDING = 0.5  # likeness of two questions that a person would call one template
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One task as the history shows it."""
+
+    task_id: str
+    text: str
+    score: float
+    target: str  # as the prompt gives it; empty where it does not
+    used: tuple[str, ...] = ()  # functions that the agent called
+
+    @property
+    def question(self) -> Question:
+        """The text, read."""
+        return read(self.text)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words that say what it is about."""
+        return content_words(self.question.words)
+
+    @property
+    def number(self) -> float | None:
+        """The right answer, or None where it is not shown or is no number."""
+        found = _TARGET.fullmatch(self.target[:60])
+        return float(found[1].replace(",", "")) if found else None
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals the right answer is given to."""
+        found = _TARGET.fullmatch(self.target[:60])
+        return len(found[2] or "") if found else 0
+
+
+class Likeness:
+    """How alike questions are: shared words, rare ones weighing more."""
+
+    def __init__(self, examples: Iterable[Example]) -> None:
+        known = list(examples)
+        counts: dict[str, int] = {}
+        for example in known:
+            for word in example.words:
+                counts[word] = counts.get(word, 0) + 1
+        self._weights = {w: math.log(1 + len(known) / n) for w, n in counts.items()}
+
+    def between(self, a: Example, b: Example) -> float:
+        """Return 1 for the same words and 0 for none in common."""
+        both = sum(self._weights.get(word, 1.0) for word in a.words & b.words)
+        either = sum(self._weights.get(word, 1.0) for word in a.words | b.words)
+        return both / either if either else 0.0
+
+    def nearest(self, example: Example, others: Iterable[Example], least: float) -> list[Example]:
+        """Return the others by falling likeness, as far as it is at least `least`."""
+        scored = [(self.between(example, other), other) for other in others if other != example]
+        near = [pair for pair in scored if pair[0] >= least]
+        return [other for _, other in sorted(near, key=lambda pair: (-pair[0], pair[1].task_id))]
+
+
+def split_by_wording(examples: Sequence[Example]) -> list[list[Example]]:
+    """Split into groups of one wording each; what stands alone joins the nearest group."""
+    likeness = Likeness(examples)
+    groups: list[list[Example]] = []
+    for example in examples:
+        for group in groups:
+            if likeness.between(example, group[0]) >= _SAME_WORDING:
+                group.append(example)
+                break
+        else:
+            groups.append([example])
+    large = [group for group in groups if len(group) > 1]
+    for group in (group for group in groups if len(group) == 1):
+        homes = [(likeness.between(group[0], other[0]), i) for i, other in enumerate(large)]
+        likest, at = max(homes, default=(0.0, -1))
+        if likest >= _SAME_WORDING / 2:
+            large[at].append(group[0])
+        else:
+            large.append(group)
+    return large

@@ -1,0 +1,57 @@
+"""A function as the apprentice writes it and as a prompt shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ....engine.messages import Tool
+from .lessons import Lesson
+from .program import to_function, to_python
+from .tooling import describe, schema
+
+
+@dataclass(slots=True)
+class Known:
+    """A function in a prompt or for a prompt."""
+
+    name: str
+    code: str = ""
+    description: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> tuple[str, str]:
+        """What it does for which questions, whatever it is called."""
+        result = self.code.rstrip().rpartition("\n")[2].strip()
+        wording = next((row for row in self.description.splitlines() if row.startswith("- ")), "")
+        return result, wording
+
+    def tool(self) -> Tool:
+        """Return it as the agent sees it."""
+        return Tool(name=self.name, description=self.description, arguments=self.arguments)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the arguments of `add_function` or `revise_function`."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "arguments": dict(self.arguments),
+            "packages": [],
+            "code": self.code,
+        }
+
+
+def write(lesson: Lesson, name: str) -> Known:
+    """Write a lesson down as a function."""
+    wordings = lesson.wordings()
+    formula = to_python(lesson.program)
+    count = len(lesson.explained)
+    docstring = f"Return {formula}; learned from {count} example{'s'[: count > 1]}."
+    return Known(
+        name=name,
+        code=to_function(name, lesson.program, docstring).strip(),
+        description=describe(f"Works out {formula}.", wordings),
+        arguments=schema(wordings),
+    )

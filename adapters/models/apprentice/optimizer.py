@@ -1,0 +1,161 @@
+"""The optimizer role: one action on the functions, from what the prompt shows.
+
+It adds a function for the questions it can explain best, revises one that misleads, removes one
+that never helps, and terminates when it has nothing left to try. A guess from few examples is
+tried on its own, so that the verdict is about it. What was rejected in company is tried alone, and
+what was rejected alone not again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ....engine.messages import Message, Request, ToolCall
+from .examples import Example, Likeness
+from .functions import Known, write
+from .history import Functions, History, from_call, read_history
+from .lessons import Lesson, extend, learn
+from .tooling import uses
+
+ACTIONS = frozenset({"add_function", "revise_function", "remove_function", "terminate"})
+_ALIKE = 0.25  # likeness from which questions may share a rule
+_SURE = 3  # examples that must agree before a function travels with others
+_SURE_SHARE = 0.6  # of the questions it would answer, how many it must get right
+_MOST_ACTIONS = 32  # in one reply
+_USELESS = 2  # calls without any success after which a function goes
+
+
+@dataclass(frozen=True, slots=True)
+class _Idea:
+    lesson: Lesson
+    gain: int  # failed questions that it explains
+    revises: Known | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is more than a chance that it is right."""
+        return self.gain >= _SURE and self.lesson.share >= _SURE_SHARE
+
+
+def propose(request: Request) -> Message:
+    """Return the next action as a tool call, or several calls where the prompt wants them all."""
+    history = read_history(request.messages)
+    calls: list[ToolCall] = []
+    for _ in range(max(1, min(history.limit, _MOST_ACTIONS))):
+        name, arguments = _next_action(history)
+        text = json.dumps(arguments, ensure_ascii=False)
+        calls.append(
+            ToolCall(id=f"call_{request.hash[:12]}_{len(calls)}", name=name, arguments=text)
+        )
+        if name == "terminate":
+            break
+        known = from_call(arguments)
+        history.now.pop(known.name, None)
+        if name != "remove_function":
+            history.now[known.name] = known
+    return Message(role="assistant", tool_calls=tuple(calls))
+
+
+def _next_action(history: History) -> tuple[str, Mapping[str, Any]]:
+    useless = _useless(history)
+    if useless is not None:
+        return "remove_function", {"name": useless}
+    failed = _open_questions(history)
+    idea = _choose([*_revisions(history, failed), *_additions(history, failed)], history)
+    if idea is None:
+        return "terminate", {"reason": _why_nothing(history)}
+    if idea.revises is not None:
+        return "revise_function", write(idea.lesson, idea.revises.name).to_json()
+    lesson = extend(idea.lesson, failed)
+    return "add_function", write(lesson, _free_name(lesson, history)).to_json()
+
+
+def _choose(ideas: Sequence[_Idea], history: History) -> _Idea | None:
+    """Return the idea to try now: sure ones together, a doubtful one alone."""
+    refused = _rules([history.refused])
+    order = [idea for idea in ideas if _rule(idea) not in refused]
+    order.sort(key=lambda idea: (-idea.gain, idea.lesson.program.size))
+    rejected = _rules(history.rejected)
+    for idea in order:
+        if idea.sure and _rule(idea) not in rejected:
+            return idea
+    if any(history.before.get(name) != known for name, known in history.now.items()):
+        return None
+    alone = _rules([functions for functions in history.rejected if len(functions) == 1])
+    return next((idea for idea in order if _rule(idea) not in alone), None)
+
+
+def _rules(sets: Sequence[Functions]) -> set[tuple[str, str]]:
+    return {known.rule for functions in sets for known in functions.values()}
+
+
+def _rule(idea: _Idea) -> tuple[str, str]:
+    return write(idea.lesson, "f").rule
+
+
+def _open_questions(history: History) -> list[Example]:
+    """Return what was not solved and no function of this step will answer."""
+    changed = [k.tool() for name, k in history.now.items() if history.before.get(name) != k]
+    return [
+        example
+        for example in history.examples
+        if example.score < 1 and example.number is not None and not uses(example.question, changed)
+    ]
+
+
+def _additions(history: History, failed: Sequence[Example]) -> Iterator[_Idea]:
+    """Yield what the open questions teach, one idea per group of questions that are alike."""
+    likeness = Likeness(history.examples)
+    left = list(failed)
+    while left:
+        lesson = learn((left[0], *likeness.nearest(left[0], left[1:], _ALIKE)))
+        done = {left[0]} if lesson is None else {left[0], *lesson.explained}
+        left = [example for example in left if example not in done]
+        if lesson is not None:
+            yield _Idea(lesson, len(lesson.explained))
+
+
+def _revisions(history: History, failed: Sequence[Example]) -> Iterator[_Idea]:
+    """Yield better versions of functions that misled the agent."""
+    for name, known in history.now.items():
+        called = [e for e in history.examples if name in e.used and e.number is not None]
+        wrong = [example for example in called if example in failed]
+        if not wrong:
+            continue
+        likeness = Likeness(called)
+        lesson = learn((called[0], *likeness.nearest(called[0], called[1:], 0.0)))
+        if lesson is None:
+            continue
+        gain = len(lesson.explained) - (len(called) - len(wrong))
+        if gain > 0 and write(lesson, name).rule != known.rule:
+            yield _Idea(lesson, gain, revises=known)
+
+
+def _useless(history: History) -> str | None:
+    """Return a function that was called and never helped."""
+    for name in history.now:
+        scores = [example.score for example in history.examples if name in example.used]
+        tried = name in history.before and name not in history.refused
+        if tried and len(scores) >= _USELESS and not any(score >= 1 for score in scores):
+            return name
+    return None
+
+
+def _free_name(lesson: Lesson, history: History) -> str:
+    """Name a function by the longest words of its first wording."""
+    words = [word for word in lesson.wordings()[0].words if word.isascii() and word.isalpha()]
+    longest = sorted(words, key=lambda word: (-len(word), word))[:2]
+    base = "_".join(sorted(longest)) or "answer"
+    name, number = base, 2
+    while name in history.now or name in history.refused:
+        name, number = f"{base}_{number}", number + 1
+    return name
+
+
+def _why_nothing(history: History) -> str:
+    if not any(example.number is not None for example in history.examples):
+        return "No right answers are shown, so there is nothing that I could learn from."
+    return "No short program that was not rejected explains more of the failed questions."

@@ -1,0 +1,122 @@
+"""The apprentice as a LiteLLM provider, so that it takes the same path as any other model."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+
+from ....engine.messages import Message, Reply, Request, Tool, ToolCall
+from .chat import optimizes, reply
+
+PROVIDER = "embedded"
+MODEL = "apprentice"
+
+
+def register_embedded(litellm: Any) -> None:
+    """Register `embedded/apprentice` with LiteLLM. Doing so again changes nothing.
+
+    LiteLLM keeps its providers in lists of the process; ours adds one entry under its own name.
+    """
+    if any(item["provider"] == PROVIDER for item in litellm.custom_provider_map):
+        return
+    handler = _handler(litellm)
+    litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})
+    utils: Any = importlib.import_module("litellm.utils")
+    utils.custom_llm_setup()
+
+
+def _handler(litellm: Any) -> Any:
+    from litellm.llms.custom_llm import CustomLLM, CustomLLMError
+
+    class Apprentice(CustomLLM):
+        """Answers chat completions. LiteLLM passes everything by keyword."""
+
+        async def acompletion(self, *_: Any, **given: Any) -> Any:
+            _check(given["model"], CustomLLMError)
+            request = _request(given)
+            # a search takes up to seconds; the event loop goes on meanwhile
+            answer = (
+                await anyio.to_thread.run_sync(reply, request)
+                if optimizes(request)
+                else reply(request)
+            )
+            return _fill(given["model_response"], given["model"], answer, litellm)
+
+        def completion(self, *_: Any, **given: Any) -> Any:
+            _check(given["model"], CustomLLMError)
+            answer = reply(_request(given))
+            return _fill(given["model_response"], given["model"], answer, litellm)
+
+    return Apprentice()
+
+
+def _check(model: str, error: type[Exception]) -> None:
+    if model != MODEL:
+        raise error(404, f"there is no model {PROVIDER}/{model}; there is {PROVIDER}/{MODEL}")
+
+
+def _request(given: Mapping[str, Any]) -> Request:
+    parameters: Mapping[str, Any] = given["optional_params"]
+    return Request(
+        model=f"{PROVIDER}/{given['model']}",
+        messages=tuple(_message(message) for message in given["messages"]),
+        tools=tuple(_tool(tool["function"]) for tool in parameters.get("tools") or ()),
+        tool_choice="none" if parameters.get("tool_choice") == "none" else "auto",
+    )
+
+
+def _message(data: Mapping[str, Any]) -> Message:
+    return Message(
+        role=data["role"],
+        content=_text(data.get("content")),
+        tool_calls=tuple(_call(call) for call in data.get("tool_calls") or ()),
+        tool_call_id=data.get("tool_call_id"),
+    )
+
+
+def _text(content: str | Sequence[Mapping[str, Any]] | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(str(part.get("text", "")) for part in content)
+
+
+def _call(data: Mapping[str, Any]) -> ToolCall:
+    function = data["function"]
+    return ToolCall(id=data["id"], name=function["name"], arguments=function["arguments"])
+
+
+def _tool(data: Mapping[str, Any]) -> Tool:
+    return Tool(
+        name=data["name"],
+        description=data.get("description") or "",
+        arguments=data.get("parameters") or {},
+    )
+
+
+def _fill(response: Any, model: str, answer: Reply, litellm: Any) -> Any:
+    """Put the reply into LiteLLM's response object."""
+    choice = response.choices[0]
+    choice.finish_reason = answer.finish
+    choice.message = litellm.Message(
+        role="assistant",
+        content=answer.message.content or None,
+        tool_calls=[
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in answer.message.tool_calls
+        ]
+        or None,
+    )
+    response.model = model
+    response.usage = litellm.Usage(
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+        total_tokens=answer.usage.tokens,
+    )
+    return response
