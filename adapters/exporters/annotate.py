@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...engine.functions import Function
+from .parsing import parse
 
 _TYPES = {
     "string": "str",
@@ -40,7 +41,7 @@ def annotate(function: Function) -> str:
     """
     code = function.code.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", " ")
     code = code.encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
-    definition = _definition(ast.parse(code), function.name)
+    definition = _definition(parse(code), function.name)
     if definition is None:
         raise ValueError(f"it does not define {function.name}")
     insertions = [*_argument_types(definition, code, function.arguments)]
@@ -48,7 +49,7 @@ def annotate(function: Function) -> str:
     if definition.returns is None:
         insertions.append((*end, " -> Any"))
     if ast.get_docstring(definition) is None:
-        insertions.append(_docstring(definition, function, end[0]))
+        insertions.append(_docstring(definition, function, end[0], code))
     return _insert(code, insertions)
 
 
@@ -140,7 +141,9 @@ def _signature_end(definition: Definition, code: str) -> tuple[int, int]:
     return line, len(lines[line - 1][: place[1]].encode())
 
 
-def _docstring(definition: Definition, function: Function, signature_ends: int) -> _Insertion:
+def _docstring(
+    definition: Definition, function: Function, signature_ends: int, code: str
+) -> _Insertion:
     first = definition.body[0]
     decorators = getattr(first, "decorator_list", [])
     line = min([first.lineno, *(decorator.lineno for decorator in decorators)])
@@ -148,7 +151,7 @@ def _docstring(definition: Definition, function: Function, signature_ends: int) 
     if line <= signature_ends:  # `def f(x): return x`
         indent = " " * (definition.col_offset + 4)
         return first.lineno, first.col_offset, f"\n{_quoted(text, indent)}\n{indent}"
-    indent = " " * first.col_offset
+    indent = code.split("\n")[line - 1].encode()[: first.col_offset].decode()  # spaces or tabs
     return line, 0, f"{_quoted(text, indent)}\n"
 
 
@@ -167,7 +170,7 @@ def _insert(code: str, insertions: list[_Insertion]) -> str:
         old = lines[line - 1]
         lines[line - 1] = old[:column] + text.encode() + old[column:]
     result = "\n".join(line.decode() for line in lines)
-    ast.parse(result)
+    parse(result)
     return result
 
 

@@ -8,7 +8,6 @@ so that every function sees exactly the names that it saw when it was trained.
 
 from __future__ import annotations
 
-import ast
 import pprint
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ...engine.functions import Function
 from ...engine.parameters import Parameters
 from .annotate import annotate
 from .openai import openai_tool
+from .parsing import parse
 from .scope import Scope, indent_code, split_imports
 
 _ANY, _LITERAL = "from typing import Any", "from typing import Literal"
@@ -144,7 +144,7 @@ def _writable(source: str) -> str:
     """Replace lone surrogates, which no file can hold, and check that the whole still parses."""
     source = source.encode("utf-8", "replace").decode("utf-8")
     try:
-        ast.parse(source)
+        parse(source)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"the functions do not make one module: {error}") from None
     return source

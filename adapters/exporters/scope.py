@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from .parsing import parse
+
 _ASSIGNED = "assignment"
 
 
@@ -24,7 +26,7 @@ class Scope:
         Raises:
             SyntaxError: It does not parse.
         """
-        tree = ast.parse(code)
+        tree = parse(code)
         bound: dict[str, str] = {}
         for statement in tree.body:
             for name, how in _bindings(statement):
@@ -53,7 +55,7 @@ def split_imports(code: str) -> tuple[tuple[str, ...], str]:
     Returns:
         The imports, one name each, and the rest of the code with its comments.
     """
-    tree = ast.parse(code)
+    tree = parse(code)
     lines = code.split("\n")
     imports: list[str] = []
     body = tree.body
@@ -71,7 +73,7 @@ def split_imports(code: str) -> tuple[tuple[str, ...], str]:
 def indent_code(code: str) -> str:
     """Indent code by four spaces, but not the inside of texts that span lines."""
     inside: set[int] = set()
-    tree = ast.parse(code)
+    tree = parse(code)
     docstrings = {id(node) for node in _docstrings(tree)}
     for node in ast.walk(tree):
         if id(node) in docstrings:
