@@ -75,7 +75,7 @@ class LiveView(AsyncContextManagerMixin):
         """Return the panel as of now."""
         state, now = self._state, time.time()
         return Panel(
-            Group(self._scores(), *self._bars(), self._speed(now), self._spent(now)),
+            Group(self._scores(), *self._bars(), self._steps(), self._speed(now), self._spent(now)),
             title=Text(f"{one_line(state.name, 40) or 'run'} · {state.phase}"),
             title_align="left",
             subtitle=self._subtitle(),
@@ -130,17 +130,20 @@ class LiveView(AsyncContextManagerMixin):
             text.append(f" · this evaluation ends in {duration(eta_s)}")
         return text
 
-    def _spent(self, now: float) -> Text:
-        state, usage = self._state, self._state.usage
+    def _steps(self) -> Text:
+        state = self._state
         epochs = f" of {self._epochs}" if self._epochs else ""
         patience = f" of {self._patience}" if self._patience is not None else ""
-        elapsed_s = now - state.started_at_unix_s if state.started_at_unix_s else 0.0
         return Text(
             f"step {state.step} · accepted {state.accepted}{epochs} · "
             f"rejected in a row {state.rejected}{patience} · "
-            f"{plural(len(state.functions), 'function')} · "
-            f"{usage.tokens:,} tokens · {usd(usage.cost_usd)} · {duration(elapsed_s)}"
+            f"{plural(len(state.functions), 'function')}"
         )
+
+    def _spent(self, now: float) -> Text:
+        state, usage = self._state, self._state.usage
+        elapsed_s = now - state.started_at_unix_s if state.started_at_unix_s else 0.0
+        return Text(f"{usage.tokens:,} tokens · {usd(usage.cost_usd)} · {duration(elapsed_s)}")
 
 
 def _score_bar(value: Accuracy | None) -> RenderableType:
