@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -48,6 +49,7 @@ class Ledger:
         self.in_flight = 0
         self.peak_in_flight = 0
         self._asked: Counter[str] = Counter()
+        self._changed = asyncio.Event()
         self._file: TextIO | None = path.open("a", encoding="utf-8") if path else None
 
     @classmethod
@@ -92,7 +94,14 @@ class Ledger:
         if not entry.ended_unix_s:
             entry.ended_unix_s = time.time()
             self.in_flight -= 1
+            self._changed.set()
             self._write(entry)
+
+    async def idle(self) -> None:
+        """Wait until no call is in flight."""
+        while self.in_flight:
+            self._changed.clear()
+            await self._changed.wait()
 
     def aclose(self) -> None:
         """Close the file."""

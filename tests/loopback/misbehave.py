@@ -131,6 +131,8 @@ def _changed(ask: Ask, say: Say, fault: Fault) -> dict[str, Any]:
     body = render(ask, say, 0)
     if fault is Fault.EMPTY_CHOICES:
         body["choices" if ask.wire == "openai" else "content"] = []
+        if ask.wire == "anthropic":  # no content is an answer there, but not at no token
+            body["usage"]["output_tokens"] = 0
     elif fault is Fault.MISSING_USAGE:
         del body["usage"]
     return body

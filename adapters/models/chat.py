@@ -1,0 +1,87 @@
+"""A request in OpenAI's chat form, which is also the form that LiteLLM takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...engine.messages import Message, Request, Tool
+
+
+def chat_messages(request: Request) -> list[dict[str, Any]]:
+    """Return the conversation. Lone surrogates, which UTF-8 has no form for, become U+FFFD."""
+    return [_message(message) for message in request.messages]
+
+
+def chat_tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
+    """Return the tools."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": tool.name,
+                "description": scrub(tool.description),
+                "parameters": _scrub_json(tool.arguments),
+            },
+        }
+        for tool in tools
+    ]
+
+
+def chat_parameters(request: Request) -> dict[str, Any]:
+    """Return everything but the model and the messages."""
+    parameters: dict[str, Any] = {"max_tokens": request.max_tokens}
+    if request.tools:
+        parameters["tools"] = chat_tools(request.tools)
+        parameters["tool_choice"] = request.tool_choice
+    if request.temperature is not None:
+        parameters["temperature"] = request.temperature
+    if request.seed is not None:
+        parameters["seed"] = request.seed
+    if request.stop:
+        parameters["stop"] = list(request.stop)
+    if request.json_schema is not None:
+        parameters["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": _scrub_json(request.json_schema)},
+        }
+    return parameters
+
+
+def scrub(text: str) -> str:
+    """Replace lone surrogates."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _message(message: Message) -> dict[str, Any]:
+    data: dict[str, Any] = {"role": message.role, "content": scrub(message.content)}
+    if message.tool_calls:
+        data["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": scrub(call.name), "arguments": scrub(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+        if not message.content:
+            data["content"] = None
+    if message.tool_call_id is not None:
+        data["tool_call_id"] = message.tool_call_id
+    return data
+
+
+def _scrub_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {scrub(str(key)): _scrub_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrub_json(item) for item in value]
+    return value

@@ -1,0 +1,133 @@
+"""Every provider that LiteLLM knows, behind the engine's Model protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import anyio.to_thread
+
+from ...engine.errors import InvalidReply, ModelConfigError
+from ...engine.messages import Reply, Request
+from ...engine.ports import ModelFacts
+from .acompletion import AcompletionLane
+from .failures import FIX, transient, unreadable
+from .loading import load_litellm
+from .replies import bound_counts, make_reply, read_counts, read_reply
+from .resolution import EMBEDDED, ResolvedModel, litellm_cost, resolve
+from .settings import ModelSettings
+
+_DEFAULTS = ModelSettings()
+
+
+class LiteLLMModel:
+    """Chat models by `provider/model` name. Asks once per call; never retries by itself.
+
+    Use it as an async context manager: leaving closes every connection that it opened. LiteLLM
+    is imported (in a thread) when a model is first used or `load` is awaited, whichever is first.
+
+    Args:
+        settings: Model name -> what a person says about it.
+        default: For models without settings of their own.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, ModelSettings] | None = None,
+        *,
+        default: ModelSettings = _DEFAULTS,
+    ) -> None:
+        self._settings = dict(settings or {})
+        self._default = default
+        self._litellm: Any = None
+        self._resolved: dict[str, ResolvedModel] = {}
+        self._fallback: AcompletionLane | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._fallback is not None:
+            fallback, self._fallback = self._fallback, None
+            await fallback.aclose()
+
+    async def load(self) -> None:
+        """Import LiteLLM in a thread, so that the event loop stays free. May be called early."""
+        if self._litellm is None:
+            self._litellm = await anyio.to_thread.run_sync(load_litellm)
+
+    def describe(self, model: str) -> ModelFacts:
+        """Return what is known about `model`. Imports LiteLLM, unless `load` did."""
+        return self._resolve(model).facts
+
+    async def complete(self, request: Request) -> Reply:
+        """Ask once."""
+        await self.load()
+        resolved = self._resolve(request.model)
+        _check_tools(resolved, request)
+        if self._fallback is None:
+            self._fallback = AcompletionLane(self._litellm)
+        started_s = time.monotonic()
+        try:
+            with anyio.fail_after(resolved.settings.timeout_s):
+                body = await self._fallback.ask(resolved, request)
+        except TimeoutError as error:
+            limit_s = resolved.settings.timeout_s
+            raise transient(
+                resolved.source, "timeout", f"no reply within {limit_s:g} s", billed=True
+            ) from error
+        return self._reply(resolved, request, body, time.monotonic() - started_s)
+
+    def _reply(
+        self, resolved: ResolvedModel, request: Request, body: Any, latency_s: float
+    ) -> Reply:
+        try:
+            read = read_reply(body)
+            usage = body.get("usage")
+            counts = read_counts(usage)
+            if counts is None:
+                counts, usage = bound_counts(request, read[0]), None
+            cost: int | None = None
+            if not resolved.prices_are_exact and usage is not None:
+                cost = litellm_cost(self._litellm, resolved, usage)
+            if cost is None:
+                cost = resolved.prices.cost(counts)
+            return make_reply(read, counts, cost, latency_s)
+        except InvalidReply as error:
+            raise unreadable(resolved.source, str(error)) from error
+
+    def _resolve(self, model: str) -> ResolvedModel:
+        found = self._resolved.get(model)
+        if found is None:
+            if self._litellm is None:
+                self._litellm = load_litellm()
+            if model.startswith(f"{EMBEDDED}/"):
+                _register_embedded(self._litellm)
+            settings = self._settings.get(model, self._default)
+            found = self._resolved[model] = resolve(self._litellm, model, settings)
+        return found
+
+
+def _check_tools(resolved: ResolvedModel, request: Request) -> None:
+    """Refuse to drop tools: an agent without its tools would be scored for nothing."""
+    if request.tools and not resolved.takes_tools:
+        raise ModelConfigError(
+            f"{resolved.model}: takes no tools, as far as LiteLLM knows: choose another model, "
+            f"or an agent that needs none ({FIX})",
+            kind="unsupported",
+            model=resolved.model,
+        )
+
+
+def _register_embedded(litellm: Any) -> None:
+    from .apprentice import register_embedded
+
+    register_embedded(litellm)
