@@ -11,7 +11,7 @@ import keyword
 import re
 import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,8 +142,6 @@ def _definition(name: str, tree: ast.Module) -> ast.FunctionDef:
     if not isinstance(found, ast.FunctionDef):
         what = "async def" if isinstance(found, ast.AsyncFunctionDef) else "class"
         raise InvalidEdit(f"code defines {name} by `{what}`; write a plain `def`.")
-    if any(isinstance(node, ast.Yield | ast.YieldFrom) for node in _own_scope(found)):
-        raise InvalidEdit(f"{name} is a generator: return a list instead of using yield.")
     return found
 
 
@@ -151,16 +149,6 @@ def _binds(statement: ast.stmt) -> str | None:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return statement.name
     return None
-
-
-def _own_scope(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """Walk a function's body, but not the functions and classes inside."""
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            waiting.extend(ast.iter_child_nodes(node))
 
 
 def _signature(definition: ast.FunctionDef) -> Signature:
@@ -219,26 +207,33 @@ def _fitted(schema: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
 
 
 def _packages(function: Function, tree: ast.Module, allowed: Collection[str]) -> tuple[str, ...]:
-    needed = _imports(tree)
+    must, may = _imports(tree)
     # declared and named in the code: it may be imported in a way that does not show
-    needed |= {p for p in function.packages if re.search(rf"\b{re.escape(p)}\b", function.code)}
-    needed -= sys.stdlib_module_names
-    if refused := sorted(needed - set(allowed)):
-        usable = _list(sorted(allowed)) if allowed else "none beyond the standard library"
-        raise InvalidEdit(f"packages: {_list(refused)} is not available. Available: {usable}.")
-    return tuple(sorted(needed))
+    may |= {p for p in function.packages if re.search(rf"\b{re.escape(p)}\b", function.code)}
+    if refused := sorted(must - sys.stdlib_module_names - set(allowed)):
+        usable = ", ".join(sorted(allowed)) or "none beyond the standard library"
+        raise InvalidEdit(f"packages: {', '.join(refused)} is not available. Available: {usable}.")
+    return tuple(sorted((must | may) & set(allowed) - sys.stdlib_module_names))
 
 
-def _imports(tree: ast.Module) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(tree):
+def _imports(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return what the code must import, and what it imports inside `try`: it has another way."""
+    must: set[str] = set()
+    may: set[str] = set()
+    waiting: list[tuple[ast.AST, set[str]]] = [(tree, must)]
+    while waiting:
+        node, names = waiting.pop()
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             if node.level or not node.module:
                 raise InvalidEdit("code: a relative import has nothing to import from.")
             names.add(node.module.partition(".")[0])
-    return names
+        tried = node.body if isinstance(node, ast.Try) else []
+        waiting.extend(
+            (child, may if child in tried else names) for child in ast.iter_child_nodes(node)
+        )
+    return must, may
 
 
 def _list(names: Collection[str]) -> str:

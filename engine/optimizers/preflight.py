@@ -30,12 +30,9 @@ _TOLD_EXAMPLES = 2
 _TOLD_CHARACTERS = 300
 
 # errors of the code itself; whatever the arguments were, they cannot be meant
-_BROKEN = re.compile(
-    r"\b(?P<error>NameError|UnboundLocalError|ImportError|ModuleNotFoundError|SyntaxError"
-    r"|IndentationError)\b"
-)
+_BROKEN = re.compile(r"(NameError|UnboundLocalError|ImportError|ModuleNotFoundError)\b")
 _SIGNATURE = re.compile(
-    r"\bTypeError: (?P<name>\w+)\(\) (?:missing \d+ required|got an unexpected keyword"
+    r"TypeError: (?P<name>\w+)\(\) (?:missing \d+ required|got an unexpected keyword"
     r"|takes \d+ positional|got some positional-only|got multiple values)"
 )
 
@@ -55,8 +52,8 @@ async def smoke(function: Function, workbench: Workbench) -> None:
     result = await _call(function, arguments, workbench)
     if result.outcome != "exception":
         return
-    signature = _SIGNATURE.search(result.error)
-    broken = _BROKEN.search(result.error)
+    signature = _SIGNATURE.match(result.error)
+    broken = _BROKEN.match(result.error)
     if broken or (signature and signature["name"] == function.name):
         raise InvalidEdit(
             f"{function.name} breaks whatever its arguments are. Called with "
