@@ -170,6 +170,13 @@ class RunStore(Protocol):
         """
         ...
 
+    def release(self, run_id: str) -> None:
+        """Give a run up; one that has not said how it ended is marked interrupted.
+
+        Does not wait, so that a cancelled run can call it. May be called twice.
+        """
+        ...
+
     async def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None: ...
 
     async def load_checkpoint(self, run_id: str) -> Checkpoint | None: ...

@@ -180,8 +180,14 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
 
         Errors that stop a run are in the outcome; only defects are raised.
         """
+        await self._parts.store.begin(self.record)
+        try:
+            return await self._wait(sinks)
+        finally:
+            self._parts.store.release(self.id)
+
+    async def _wait(self, sinks: Sequence[EventSink]) -> Outcome[Result]:
         parts = self._parts
-        await parts.store.begin(self.record)
         spent = await parts.store.used(self.id) if self._resumed else NO_USAGE
         budget = Budget(parts.caps, spent=spent, seconds=self._seconds_before, clock=parts.clock)
         batcher = Batcher()

@@ -1,0 +1,190 @@
+-- Every statement that the stores and the reader use, by name.
+
+-- name: begin_run
+INSERT INTO runs (id, kind, name, status, seed, sandbox, config, task_hashes, at_unix_s,
+                  created_at_unix_s)
+VALUES (:id, :kind, :name, 'running', :seed, :sandbox, :config, :task_hashes, :at_unix_s,
+        :created_at_unix_s)
+ON CONFLICT (id) DO UPDATE SET
+    name = excluded.name, status = 'running', stopped_by = '', message = '',
+    sandbox = excluded.sandbox, config = excluded.config, task_hashes = excluded.task_hashes,
+    at_unix_s = excluded.at_unix_s;
+
+-- name: finish_run
+UPDATE runs SET status = :status, stopped_by = :stopped_by, message = :message,
+    seconds = :seconds, at_unix_s = :at_unix_s
+WHERE id = :id;
+
+-- name: abandon_run
+UPDATE runs SET status = 'interrupted', stopped_by = 'interrupt',
+    seconds = seconds + max(0, :at_unix_s - at_unix_s), at_unix_s = :at_unix_s
+WHERE id = :id AND status = 'running';
+
+-- name: keep_function
+INSERT INTO functions (hash, name, body) VALUES (:hash, :name, :body) ON CONFLICT DO NOTHING;
+
+-- name: keep_parameters
+INSERT INTO parameters (version, functions, body) VALUES (:version, :functions, :body)
+ON CONFLICT DO NOTHING;
+
+-- name: start_evaluation
+INSERT INTO evaluations (run_id, evaluation, parameters_version, planned, at_unix_s)
+VALUES (:run_id, :evaluation, :parameters_version, :planned, :at_unix_s)
+ON CONFLICT (run_id, evaluation) DO UPDATE SET
+    parameters_version = excluded.parameters_version, planned = excluded.planned;
+
+-- name: finish_evaluation
+INSERT INTO evaluations (run_id, evaluation, parameters_version, score, low, high, tasks, episodes,
+                         failed, calls, prompt_tokens, completion_tokens, cached_tokens, cost_pusd,
+                         at_unix_s)
+VALUES (:run_id, :evaluation, :parameters_version, :score, :low, :high, :tasks, :episodes,
+        :failed, :calls, :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd,
+        :at_unix_s)
+ON CONFLICT (run_id, evaluation) DO UPDATE SET
+    parameters_version = excluded.parameters_version, score = excluded.score, low = excluded.low,
+    high = excluded.high, tasks = excluded.tasks, episodes = excluded.episodes,
+    failed = excluded.failed, calls = excluded.calls, prompt_tokens = excluded.prompt_tokens,
+    completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
+    cost_pusd = excluded.cost_pusd;
+
+-- name: forget_failed_calls
+DELETE FROM function_calls
+WHERE run_id = :run_id AND episode_id = :episode_id AND NOT EXISTS (
+    SELECT 1 FROM episodes AS e
+    WHERE e.run_id = :run_id AND e.episode_id = :episode_id AND e.score IS NOT NULL);
+
+-- name: add_function_call
+INSERT INTO function_calls (run_id, episode_id, idx, name, function_hash, outcome, elapsed_s)
+SELECT :run_id, :episode_id, :idx, :name, :function_hash, :outcome, :elapsed_s
+WHERE NOT EXISTS (
+    SELECT 1 FROM episodes AS e
+    WHERE e.run_id = :run_id AND e.episode_id = :episode_id AND e.score IS NOT NULL);
+
+-- name: save_episode
+-- a scored episode is final; a failed one gives way to a later attempt
+INSERT INTO episodes (run_id, episode_id, evaluation, parameters_version, task_id, repeat, score,
+                      failure, ending, calls, prompt_tokens, completion_tokens, cached_tokens,
+                      cost_pusd, elapsed_s, at_unix_s, packed)
+VALUES (:run_id, :episode_id, :evaluation, :parameters_version, :task_id, :repeat, :score,
+        :failure, :ending, :calls, :prompt_tokens, :completion_tokens, :cached_tokens,
+        :cost_pusd, :elapsed_s, :at_unix_s, :packed)
+ON CONFLICT (run_id, episode_id) DO UPDATE SET
+    score = excluded.score, failure = excluded.failure, ending = excluded.ending,
+    calls = excluded.calls, prompt_tokens = excluded.prompt_tokens,
+    completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
+    cost_pusd = excluded.cost_pusd, elapsed_s = excluded.elapsed_s,
+    at_unix_s = excluded.at_unix_s, packed = excluded.packed
+WHERE episodes.score IS NULL;
+
+-- name: save_decision
+INSERT INTO decisions (run_id, step, outcome, reason, incumbent_version, candidate_version,
+                       incumbent_score, score, effect, low, high, episodes, calls, prompt_tokens,
+                       completion_tokens, cached_tokens, cost_pusd, details, at_unix_s)
+VALUES (:run_id, :step, :outcome, :reason, :incumbent_version, :candidate_version,
+        :incumbent_score, :score, :effect, :low, :high, :episodes, :calls, :prompt_tokens,
+        :completion_tokens, :cached_tokens, :cost_pusd, :details, :at_unix_s)
+ON CONFLICT (run_id, step) DO UPDATE SET
+    outcome = excluded.outcome, reason = excluded.reason,
+    incumbent_version = excluded.incumbent_version,
+    candidate_version = excluded.candidate_version,
+    incumbent_score = excluded.incumbent_score, score = excluded.score,
+    effect = excluded.effect, low = excluded.low, high = excluded.high,
+    episodes = excluded.episodes, calls = excluded.calls,
+    prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+    cached_tokens = excluded.cached_tokens, cost_pusd = excluded.cost_pusd,
+    details = excluded.details;
+
+-- name: save_event
+INSERT INTO events (run_id, key, event, body, at_unix_s)
+VALUES (:run_id, :key, :event, :body, :at_unix_s)
+ON CONFLICT (run_id, key) DO UPDATE SET body = excluded.body WHERE body <> excluded.body;
+
+-- name: save_checkpoint
+INSERT INTO checkpoints (run_id, step, packed, at_unix_s)
+VALUES (:run_id, :step, :packed, :at_unix_s)
+ON CONFLICT (run_id, step) DO UPDATE SET packed = excluded.packed, at_unix_s = excluded.at_unix_s;
+
+-- name: keep_call
+INSERT INTO calls (run_id, scope, idx, request_hash, repeat, model, finish, calls, prompt_tokens,
+                   completion_tokens, cached_tokens, cost_pusd, attempts, latency_s, at_unix_s,
+                   packed)
+VALUES (:run_id, :scope, :idx, :request_hash, :repeat, :model, :finish, :calls, :prompt_tokens,
+        :completion_tokens, :cached_tokens, :cost_pusd, :attempts, :latency_s, :at_unix_s, :packed)
+ON CONFLICT DO NOTHING;
+
+-- name: find_run
+SELECT * FROM runs WHERE id = :id;
+
+-- name: find_call
+SELECT * FROM calls
+WHERE run_id = :run_id AND scope = :scope AND idx = :idx AND request_hash = :request_hash;
+
+-- name: find_cached
+SELECT * FROM calls WHERE request_hash = :request_hash AND repeat = :repeat
+ORDER BY rowid LIMIT 1;
+
+-- name: used
+SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
+    coalesce(sum(completion_tokens), 0) AS completion_tokens,
+    coalesce(sum(cached_tokens), 0) AS cached_tokens, coalesce(sum(cost_pusd), 0) AS cost_pusd
+FROM calls WHERE run_id = :run_id;
+
+-- name: last_checkpoint
+SELECT * FROM checkpoints WHERE run_id = :run_id ORDER BY step DESC LIMIT 1;
+
+-- name: find_episode
+SELECT * FROM episodes
+WHERE run_id = :run_id AND episode_id = :episode_id AND score IS NOT NULL;
+
+-- name: episodes_after
+SELECT * FROM episodes
+WHERE run_id = :run_id AND evaluation = :evaluation
+    AND (task_id, repeat, episode_id) > (:task_id, :repeat, :episode_id)
+ORDER BY task_id, repeat, episode_id LIMIT :page;
+
+-- name: calls_of_episode
+SELECT elapsed_s FROM function_calls
+WHERE run_id = :run_id AND episode_id = :episode_id ORDER BY idx;
+
+-- name: find_parameters
+SELECT * FROM parameters WHERE version = :version;
+
+-- name: functions_of
+SELECT f.body FROM json_each(:functions) AS wanted JOIN functions AS f ON f.hash = wanted.value
+ORDER BY wanted.key;
+
+-- name: rows_of_runs
+SELECT * FROM runs WHERE id = :run_id;
+
+-- name: rows_of_evaluations
+SELECT * FROM evaluations WHERE run_id = :run_id;
+
+-- name: rows_of_episodes
+SELECT * FROM episodes WHERE run_id = :run_id;
+
+-- name: rows_of_function_calls
+SELECT * FROM function_calls WHERE run_id = :run_id;
+
+-- name: rows_of_decisions
+SELECT * FROM decisions WHERE run_id = :run_id;
+
+-- name: rows_of_events
+SELECT * FROM events WHERE run_id = :run_id;
+
+-- name: rows_of_checkpoints
+SELECT * FROM checkpoints WHERE run_id = :run_id;
+
+-- name: rows_of_calls
+SELECT * FROM calls WHERE run_id = :run_id;
+
+-- name: rows_of_parameters
+SELECT * FROM parameters WHERE version IN (
+    SELECT parameters_version FROM evaluations WHERE run_id = :run_id
+    UNION SELECT candidate_version FROM decisions WHERE run_id = :run_id);
+
+-- name: rows_of_functions
+SELECT * FROM functions WHERE hash IN (
+    SELECT wanted.value FROM parameters AS p, json_each(p.functions) AS wanted
+    WHERE p.version IN (
+        SELECT parameters_version FROM evaluations WHERE run_id = :run_id
+        UNION SELECT candidate_version FROM decisions WHERE run_id = :run_id));

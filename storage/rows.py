@@ -1,0 +1,371 @@
+"""Rows of the tables in schema.sql: from the engine's values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..engine.checkpoint import CallRecord, Checkpoint, RunRecord
+from ..engine.episode import Episode, Failure, FunctionCall, Job, Score
+from ..engine.events import (
+    EvaluationFinished,
+    EvaluationStarted,
+    Event,
+    StepDecided,
+    event_key,
+    event_to_json,
+)
+from ..engine.functions import Function
+from ..engine.messages import Message, Reply, Request, Tool
+from ..engine.parameters import Demonstration, Parameters
+from ..engine.usage import Usage
+from .spelling import Free, Packed, column, read, spell, unpack, whole
+
+Row = dict[str, Any]
+
+# in these, and in no other column, may two runs with the same replies differ
+VOLATILE = frozenset(
+    {"at_unix_s", "created_at_unix_s", "seconds", "latency_s", "elapsed_s", "attempts"}
+)
+
+
+# -- runs -----------------------------------------------------------------------------------
+
+
+def run_row(run: RunRecord, at_unix_s: float) -> Row:
+    """Return the row of a run that begins now."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": Free(column(run.name)),
+        "seed": whole(run.seed),
+        "sandbox": run.sandbox,
+        "config": Free(spell(run.config)),
+        "task_hashes": spell(run.task_hashes),
+        "at_unix_s": at_unix_s,
+        "created_at_unix_s": run.created_at_unix_s or at_unix_s,
+    }
+
+
+def run_of(row: Mapping[str, Any]) -> RunRecord:
+    """Read the row of a run."""
+    return RunRecord(
+        id=row["id"],
+        kind=row["kind"],
+        name=row["name"],
+        config=read(row["config"]),
+        seed=row["seed"],
+        task_hashes=read(row["task_hashes"]),
+        status=row["status"],
+        created_at_unix_s=row["created_at_unix_s"],
+        sandbox=row["sandbox"],
+    )
+
+
+# -- parameters -----------------------------------------------------------------------------
+
+
+def function_row(function: Function) -> Row:
+    """Return the row of a function."""
+    return {
+        "hash": function.hash,
+        "name": column(function.name),
+        "body": Free(spell(function.to_json())),
+    }
+
+
+def parameters_row(parameters: Parameters) -> Row:
+    """Return the row of a parameters version; its functions have rows of their own."""
+    body = parameters.to_json()
+    del body["functions"]
+    return {
+        "version": parameters.version,
+        "functions": spell([function.hash for function in parameters.functions]),
+        "body": Free(spell(body)),
+    }
+
+
+def parameters_of(row: Mapping[str, Any], functions: Iterable[str]) -> Parameters:
+    """Read the row of a parameters version and the bodies of its functions."""
+    body = read(row["body"])
+    return Parameters(
+        functions=tuple(Function.from_json(read(function)) for function in functions),
+        instructions=body["instructions"],
+        demonstrations=tuple(Demonstration.from_json(d) for d in body["demonstrations"]),
+        model=body["model"],
+    )
+
+
+# -- episodes -------------------------------------------------------------------------------
+
+
+def episode_row(episode: Episode, at_unix_s: float) -> Row:
+    """Return the row of an episode; times of its function calls stand in their own rows."""
+    score, failure = episode.score, episode.failure
+    return {
+        "run_id": episode.run_id,
+        "episode_id": episode.id,
+        "evaluation": column(episode.job.evaluation),
+        "parameters_version": episode.job.parameters_version,
+        "task_id": column(episode.job.task_id),
+        "repeat": episode.job.repeat,
+        "score": score.value if score else None,
+        "failure": failure.kind if failure else None,
+        "ending": column(episode.end),
+        **usage_columns(episode.usage),
+        "elapsed_s": episode.elapsed_s,
+        "at_unix_s": at_unix_s,
+        "packed": Packed(spell(_episode_body(episode))),
+    }
+
+
+def _episode_body(episode: Episode) -> Row:
+    return {
+        "task_id": episode.job.task_id,
+        "prompt": episode.prompt,
+        "messages": [message.to_json() for message in episode.messages],
+        "calls": [
+            [call.name, call.arguments, call.outcome, call.result, call.function_hash]
+            for call in episode.calls
+        ],
+        "answer": episode.answer,
+        "comment": episode.score.comment if episode.score else "",
+        "message": episode.failure.message if episode.failure else "",
+        "metadata": dict(episode.metadata),
+    }
+
+
+def function_call_rows(episode: Episode) -> list[Row]:
+    """Return a row for each function call of an episode."""
+    return [
+        {
+            "run_id": episode.run_id,
+            "episode_id": episode.id,
+            "idx": index,
+            "name": column(call.name),
+            "function_hash": call.function_hash,
+            "outcome": call.outcome,
+            "elapsed_s": call.elapsed_s,
+        }
+        for index, call in enumerate(episode.calls)
+    ]
+
+
+def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
+    """Read the row of an episode and the times of its function calls."""
+    body = read(unpack(row["packed"]))
+    scored = row["score"] is not None
+    calls = zip(body["calls"], elapsed_s, strict=True)
+    return Episode(
+        id=row["episode_id"],
+        run_id=row["run_id"],
+        job=Job(
+            evaluation=row["evaluation"],
+            parameters_version=row["parameters_version"],
+            task_id=body["task_id"],
+            repeat=row["repeat"],
+        ),
+        prompt=body["prompt"],
+        messages=tuple(Message.from_json(message) for message in body["messages"]),
+        calls=tuple(
+            FunctionCall(
+                name=name,
+                arguments=arguments,
+                outcome=outcome,
+                result=result,
+                function_hash=function_hash,
+                elapsed_s=seconds,
+            )
+            for (name, arguments, outcome, result, function_hash), seconds in calls
+        ),
+        answer=body["answer"],
+        end=row["ending"],
+        score=Score(value=row["score"], comment=body["comment"]) if scored else None,
+        failure=None if scored else Failure(kind=row["failure"], message=body["message"]),
+        usage=usage_of(row),
+        elapsed_s=row["elapsed_s"],
+        metadata=body["metadata"],
+    )
+
+
+# -- evaluations, decisions, events ---------------------------------------------------------
+
+
+EVALUATION_COLUMNS = (
+    "planned",
+    "score",
+    "low",
+    "high",
+    "tasks",
+    "episodes",
+    "failed",
+    "calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cost_pusd",
+)
+
+
+def evaluation_row(event: EvaluationStarted | EvaluationFinished) -> Row:
+    """Return what an event tells of an evaluation."""
+    row: Row = {
+        "run_id": event.run_id,
+        "evaluation": column(event.evaluation),
+        "at_unix_s": event.at_unix_s,
+    }
+    if isinstance(event, EvaluationStarted):
+        return row | {"parameters_version": event.parameters.version, "planned": event.episodes}
+    return row | {
+        "parameters_version": event.parameters_version,
+        "score": event.score,
+        "low": event.low,
+        "high": event.high,
+        "tasks": event.tasks,
+        "episodes": event.episodes,
+        "failed": event.failed,
+        **usage_columns(event.usage),
+    }
+
+
+def decision_row(event: StepDecided) -> Row:
+    """Return the row of a decision."""
+    return {
+        "run_id": event.run_id,
+        "step": event.step,
+        "outcome": event.outcome,
+        "reason": Free(column(event.reason)),
+        "incumbent_version": event.incumbent_version,
+        "candidate_version": event.candidate.version,
+        "incumbent_score": event.incumbent_score,
+        "score": event.score,
+        "effect": event.effect,
+        "low": event.low,
+        "high": event.high,
+        "episodes": event.episodes,
+        **usage_columns(event.usage),
+        "details": Free(spell(event.details)),
+        "at_unix_s": event.at_unix_s,
+    }
+
+
+def event_row(event: Event) -> Row:
+    """Return the row of any event."""
+    body = event_to_json(event)
+    del body["run_id"], body["at_unix_s"]
+    return {
+        "run_id": event.run_id,
+        "key": column(event_key(event)),
+        "event": type(event).__name__,
+        "body": Free(spell(body)),
+        "at_unix_s": event.at_unix_s,
+    }
+
+
+# -- checkpoints and calls ------------------------------------------------------------------
+
+
+def checkpoint_row(run_id: str, checkpoint: Checkpoint, at_unix_s: float) -> Row:
+    """Return the row of a checkpoint."""
+    return {
+        "run_id": run_id,
+        "step": checkpoint.step,
+        "packed": Packed(spell(checkpoint.state)),
+        "at_unix_s": at_unix_s,
+    }
+
+
+def call_row(record: CallRecord) -> Row:
+    """Return the row of a model call."""
+    reply = record.reply
+    return {
+        "run_id": record.run_id,
+        "scope": column(record.scope),
+        "idx": record.index,
+        "request_hash": record.request_hash,
+        "repeat": record.repeat,
+        "model": column(record.request.model),
+        "finish": reply.finish,
+        **usage_columns(reply.usage),
+        "attempts": record.attempts,
+        "latency_s": reply.latency_s,
+        "at_unix_s": record.at_unix_s,
+        "packed": Packed(spell({"request": record.request.to_json(), "reply": reply.to_json()})),
+    }
+
+
+def call_of(row: Mapping[str, Any]) -> CallRecord:
+    """Read the row of a model call."""
+    body = read(unpack(row["packed"]))
+    reply = body["reply"]
+    return CallRecord(
+        run_id=row["run_id"],
+        scope=row["scope"],
+        index=row["idx"],
+        repeat=row["repeat"],
+        request_hash=row["request_hash"],
+        request=_request_of(body["request"]),
+        reply=Reply(
+            message=Message.from_json(reply["message"]),
+            finish=reply["finish"],
+            usage=usage_of(row),
+            latency_s=row["latency_s"],
+            reasoning=reply.get("reasoning", ""),
+        ),
+        attempts=row["attempts"],
+        at_unix_s=row["at_unix_s"],
+    )
+
+
+def _request_of(data: Row) -> Request:
+    fields = dict(data)
+    fields["messages"] = tuple(Message.from_json(message) for message in data["messages"])
+    fields["tools"] = tuple(Tool(**tool) for tool in data.get("tools", ()))
+    fields["stop"] = tuple(data.get("stop", ()))
+    return Request(**fields)
+
+
+# -- usage ----------------------------------------------------------------------------------
+
+
+def usage_columns(usage: Usage) -> Row:
+    """Return the five columns of a usage."""
+    return {
+        "calls": whole(usage.calls),
+        "prompt_tokens": whole(usage.prompt_tokens),
+        "completion_tokens": whole(usage.completion_tokens),
+        "cached_tokens": whole(usage.cached_tokens),
+        "cost_pusd": whole(usage.cost_pusd),
+    }
+
+
+def bounded(usage: Usage) -> Usage:
+    """Return a usage as it can be stored."""
+    return Usage(**usage_columns(usage))
+
+
+def usage_of(row: Mapping[str, Any]) -> Usage:
+    """Read the five columns of a usage."""
+    return Usage(
+        calls=row["calls"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        cached_tokens=row["cached_tokens"],
+        cost_pusd=row["cost_pusd"],
+    )
+
+
+def ordered(found: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Return rows as two runs with the same replies must agree on them, in a fixed order."""
+    return sorted((_comparable(row) for row in found), key=repr)
+
+
+def _comparable(row: Mapping[str, Any]) -> Row:
+    left_out = VOLATILE | {"run_id"}
+    return {name: _plain(name, row[name]) for name in sorted(row) if name not in left_out}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "packed" and isinstance(value, bytes):
+        return unpack(value)
+    return str(value) if isinstance(value, Free) else value
