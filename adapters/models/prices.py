@@ -9,7 +9,6 @@ from typing import Any
 from ...engine.usage import PUSD_PER_USD
 from .settings import ModelSettings
 
-
 _OTHER_TIERS = ("_priority", "_flex", "_batches")  # of services that we do not ask for
 
 
