@@ -6,6 +6,11 @@ import hashlib
 import json
 from typing import Any
 
+# made once: `json.dumps` makes one per call as soon as it is given an option
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> str:
     """Spell a JSON value in the one way that is hashed and stored.
@@ -14,9 +19,7 @@ def canonical_json(value: Any) -> str:
         ValueError: The value holds NaN or an infinity, or refers to itself.
         TypeError: The value holds something that JSON has no form for.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _ENCODER.encode(value)
 
 
 def content_hash(value: Any) -> str:
