@@ -147,9 +147,10 @@ def _build(
 ) -> Config:
     problems: list[Problem] = []
     origin: dict[str, str] = {}
-    _resolve(data, folder, file, problems)
+    _resolve(data, folder)
     for layer in layers:
         problems += _lay_over(data, layer, origin)
+    problems += _missing_files(data, origin, file)
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
@@ -170,7 +171,7 @@ def _lay_over(data: dict[str, Any], layer: _Layer, origin: dict[str, str]) -> li
         message = "must be key=value, e.g. training.epochs=3"
         return [Problem(source=layer.source, key="", message=message)]
     problems: list[Problem] = []
-    _resolve(table, Path.cwd(), layer.source, problems)
+    _resolve(table, Path.cwd())
     for key, value in _leaves(table):
         if not _put(data, key, value):
             message = f"{dotted(key[:-1])} is no table: nothing can be set in it"
@@ -201,27 +202,38 @@ def _put(data: dict[str, Any], key: tuple[str, ...], value: Any) -> bool:
     return True
 
 
-def _resolve(data: dict[str, Any], folder: Path, source: str, problems: list[Problem]) -> None:
-    """Make relative paths absolute, and note those that lead nowhere."""
-    remote = _get(data, ("tasks", "kind")) == "huggingface"
+def _resolve(data: dict[str, Any], folder: Path) -> None:
+    """Make relative paths absolute."""
     for key in _PATHS:
         value = _get(data, key)
-        if not isinstance(value, str) or (remote and key[0] == "tasks"):
-            continue
-        path = Path(os.path.abspath(folder / Path(value).expanduser()))
-        _put(data, key, str(path))
-        if not path.exists():
-            message = f"there is no file or folder {path}"
-            problems.append(Problem(source=source, key=dotted(key), message=message))
+        if isinstance(value, str) and not _remote(data, key):
+            _put(data, key, os.path.abspath(folder / Path(value).expanduser()))
     for key in _CALLABLES:
-        value = _get(data, key)
-        module, _colon, function = value.partition(":") if isinstance(value, str) else ("", "", "")
-        if module.endswith(".py"):
-            path = Path(os.path.abspath(folder / module))
-            _put(data, key, f"{path}:{function}")
-            if not path.is_file():
-                message = f"there is no file {path}"
-                problems.append(Problem(source=source, key=dotted(key), message=message))
+        module, colon, function = _callable_file(data, key)
+        if colon:
+            _put(data, key, f"{os.path.abspath(folder / module)}:{function}")
+
+
+def _missing_files(data: dict[str, Any], origin: Mapping[str, str], file: str) -> Iterator[Problem]:
+    """Find the paths that lead nowhere, once all settings are laid over one another."""
+    named = {key: _get(data, key) for key in _PATHS if not _remote(data, key)}
+    named |= {key: _callable_file(data, key)[0] or None for key in _CALLABLES}
+    for key, path in named.items():
+        if isinstance(path, str) and not os.path.exists(path):
+            message = f"there is no file or folder {path}"
+            source = origin.get(dotted(key), file)
+            yield Problem(source=source, key=dotted(key), message=message)
+
+
+def _remote(data: Mapping[str, Any], key: tuple[str, ...]) -> bool:
+    return key[0] == "tasks" and _get(data, ("tasks", "kind")) == "huggingface"
+
+
+def _callable_file(data: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, str, str]:
+    """Return the parts of a `file.py:function`; empty where the value is none."""
+    value = _get(data, key)
+    parts = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return parts if parts[0].endswith(".py") else ("", "", "")
 
 
 def _get(data: Mapping[str, Any], key: tuple[str, ...]) -> Any:

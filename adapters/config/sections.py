@@ -282,7 +282,8 @@ class LimitsConfig(Section):
 class SandboxConfig(Section):
     """Where code written by a model runs."""
 
-    backend: str = "auto"  # auto: the best that works here; "unsafe" only by name
+    # auto: the best that works here; "unsafe" only by name
+    backend: Literal["auto", "bubblewrap", "sandlock", "unsafe"] = "auto"
     packages: Names = ("numpy", "pandas", "scipy", "sympy")  # what functions may import
     seconds: Seconds = 10.0  # wall clock of one call
     memory_mb: Count = 512

@@ -89,6 +89,13 @@ def test_paths_are_seen_from_the_file_and_those_of_overrides_from_here(folder: P
     assert load(folder, MINIMAL).store.path == ".funcforge/runs.db"
 
 
+def test_an_override_puts_a_missing_file_right(folder: Path) -> None:
+    text = MINIMAL.replace("tasks.jsonl", "gone.jsonl")
+
+    assert load(folder, text, f"tasks.path={folder / 'tasks.jsonl'}").tasks.path is not None
+    assert f"tasks.path: there is no file or folder {folder / 'gone.jsonl'}" in error(folder, text)
+
+
 def test_a_split_may_be_a_count_a_table_or_the_rest(folder: Path) -> None:
     (folder / "test.jsonl").write_text("{}")
     text = MINIMAL + 'validation = "rest"\n[tasks.test]\npath = "test.jsonl"\ncount = 5\n'
