@@ -112,6 +112,7 @@ class AccountLimiter:
         self._reason = "start"
         self._in_flight = 0
         self._waiting = 0
+        self._bound = False  # whether calls wait for the limit: only then it is worth raising
         self._turn = anyio.Lock(fast_acquire=True)
         self._released = anyio.Event()
         self._not_before_s = 0.0
@@ -146,6 +147,7 @@ class AccountLimiter:
                 now_s = self._clock.monotonic_s()
                 for bucket, counts_tokens in self._buckets:
                     bucket.take(tokens if counts_tokens else 1, now_s)
+                self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
                 self._in_flight += 1
         finally:
             self._waiting -= 1
@@ -167,9 +169,10 @@ class AccountLimiter:
             wait_s = max(0.0, self._not_before_s - now_s)
             for bucket, counts_tokens in self._buckets:
                 wait_s = max(wait_s, bucket.wait_s(tokens if counts_tokens else 1, now_s))
-            if wait_s > 0:
+            if wait_s > 1e-6:  # rounding of the clock, not a wait
                 await anyio.sleep(wait_s)
             elif self._in_flight >= int(self._limit):
+                self._bound = True
                 await self._released.wait()
             else:
                 return
@@ -197,7 +200,7 @@ class AccountLimiter:
             self._slow_start = False
             self._decrease(now_s, "latency rises")
             self._best_latency_s *= 1.5  # a provider may be slower for good
-        elif self._limit < self._limits.in_flight and self._in_flight + 1 >= int(self._limit):
+        elif self._limit < self._limits.in_flight and self._bound:
             # additive: one more for every full window of answers, or for each in slow start
             self._limit += 1.0 if self._slow_start else 1.0 / self._limit
             self._limit = min(self._limit, float(self._limits.in_flight))

@@ -1,0 +1,412 @@
+"""Builds the concrete objects of a run from its config. The only module that knows them all."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..engine.acceptance import Acceptance
+from ..engine.acceptances import policy
+from ..engine.agent import Agent
+from ..engine.budget import Caps
+from ..engine.calls import Retry
+from ..engine.checkpoint import RunKind, RunRecord
+from ..engine.errors import ConfigError
+from ..engine.evaluation import Evaluation
+from ..engine.limiter import RateLimits
+from ..engine.optimizer import Optimizer
+from ..engine.parameters import Parameters
+from ..engine.ports import AgentLimits, EventSink, Store
+from ..engine.run import Parts, Run, Work
+from ..engine.stopping import Stopping
+from ..engine.tasks import Split, Splits
+from ..engine.trainer import Trained, TrainingSettings
+from ..engine.training import Scoring, Training
+from ..engine.workspace import PYTHON, AgentSettings
+from .config import AccountLimits, Config
+
+if TYPE_CHECKING:
+    from .models.settings import ModelSettings
+    from .sandboxes.settings import SandboxSettings
+
+Result = TypeVar("Result")
+TARGETLESS = frozenset({"model_graded"})  # scorers that need no right answer
+ALPHA_POLICIES = frozenset({"fixed", "sequential"})  # policies that control a false acceptance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a run is opened, beside its config.
+
+    `run_id` names a new run; with `resume` it names the stopped run that goes on.
+    """
+
+    run_id: str | None = None
+    resume: bool = False
+    sinks: Sequence[EventSink] = ()
+    screens: Sequence[EventSink] = ()
+    store: Store | None = None  # None: the SQLite file that the config names
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time and is short enough to type."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+@asynccontextmanager
+async def open_training(
+    config: Config, opening: Opening | None = None
+) -> AsyncGenerator[Run[Trained]]:
+    """Open a training.
+
+    Raises:
+        ConfigError: A file, a key, a package or a model is wrong or missing.
+        SandboxUnavailable: No sandbox works on this machine.
+        StoreError: The database cannot be used.
+    """
+    splits = load_tasks(config)
+    training = Training(
+        settings=training_settings(config),
+        splits=splits,
+        optimizer=make_optimizer(config),
+        acceptance=make_acceptance(config),
+        initial=initial_parameters(config),
+    )
+    async with _open(config, "train", splits, training.work(), opening or Opening()) as run:
+        yield run
+
+
+@asynccontextmanager
+async def open_evaluation(
+    config: Config, parameters: Parameters | None = None, opening: Opening | None = None
+) -> AsyncGenerator[Run[Evaluation]]:
+    """Open an evaluation of parameters on the config's test tasks, or else its only ones.
+
+    Raises:
+        ConfigError, SandboxUnavailable, StoreError: As `open_training`.
+    """
+    splits = load_tasks(config)
+    tasks = splits.test or splits.validation or splits.train
+    if tasks is None:
+        raise ConfigError("there are no tasks to evaluate on", key="tasks")
+    scoring = Scoring(
+        tasks=tasks,
+        parameters=parameters or initial_parameters(config),
+        repeats=config.training.repeats,
+    )
+    async with _open(config, "evaluate", splits, scoring.work(), opening or Opening()) as run:
+        yield run
+
+
+@asynccontextmanager
+async def _open(
+    config: Config, kind: RunKind, splits: Splits, work: Work[Result], opening: Opening
+) -> AsyncGenerator[Run[Result]]:
+    async with AsyncExitStack() as stack:
+        parts = await _open_parts(config, stack, opening.store)
+        sandbox = getattr(parts.sandbox, "backend", config.sandbox.backend)
+        record = RunRecord(
+            id=opening.run_id or new_run_id(),
+            kind=kind,
+            name=config.name,
+            config=config.record(),
+            seed=config.seed,
+            task_hashes=task_hashes(splits),
+            created_at_unix_s=parts.clock.unix_s(),
+            sandbox=sandbox,
+        )
+        check_models(config, parts)
+        run = Run(
+            record,
+            parts,
+            work,
+            sinks=opening.sinks,
+            screens=opening.screens,
+            resumed=opening.resume,
+        )
+        async with run:
+            yield run
+
+
+async def _open_parts(config: Config, stack: AsyncExitStack, store: Store | None) -> Parts:
+    from ..storage.database import open_store
+    from .models.litellm import LiteLLMModel
+    from .sandboxes.opening import open_sandbox
+
+    if store is None:
+        store = await stack.enter_async_context(open_store(config.store.path))
+    sandbox = await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
+    model = await stack.enter_async_context(LiteLLMModel(model_settings(config)))
+    agent = config.agent
+    return Parts(
+        model=model,
+        store=store,
+        sandbox=sandbox,
+        scorer=make_scorer(config),
+        agent=make_agent(config),
+        agent_settings=AgentSettings(
+            model=agent.model, temperature=agent.temperature, python=agent.python
+        ),
+        agent_limits=AgentLimits(
+            turns=agent.turns, tokens=agent.tokens, reply_tokens=agent.reply_tokens
+        ),
+        caps=Caps(**config.budget.model_dump()),
+        retry=Retry(attempts=config.limits.attempts, call_timeout_s=config.limits.call_timeout_s),
+        rate_limits=_rate_limits(config, None),
+        account_limits={
+            account: _rate_limits(config, limits)
+            for account, limits in config.limits.accounts.items()
+        },
+        in_flight=config.limits.in_flight,
+        episode_timeout_s=config.limits.episode_timeout_s,
+        max_failed_share=config.training.max_failed_share,
+    )
+
+
+# -- the parts, one by one -------------------------------------------------------------------
+
+
+def load_tasks(config: Config) -> Splits:
+    """Open the task sets.
+
+    Raises:
+        TaskError, ConfigError: A file, a row or a split is wrong.
+    """
+    from .datasets.load import load_splits
+    from .datasets.settings import SplitSettings, TaskSettings
+
+    tasks = config.tasks
+    names: tuple[Split, ...] = ("train", "validation", "test")
+    wanted = {name: part for name in names if (part := getattr(tasks, name)) is not None}
+    settings = TaskSettings(
+        kind=tasks.kind,
+        path=tasks.path,
+        subset=tasks.subset,
+        fields=tasks.fields,
+        category=tasks.category,
+        stratify=tasks.stratify,
+        limit=tasks.limit,
+        needs_target=config.scorer.kind not in TARGETLESS and ":" not in config.scorer.kind,
+        splits={
+            name: SplitSettings(
+                count=part.count, path=part.path, split=part.split, categories=part.categories
+            )
+            for name, part in wanted.items()
+        },
+    )
+    return load_splits(settings, config.seed)
+
+
+def task_hashes(splits: Splits) -> dict[str, str]:
+    """Return the content hash of each split that there is."""
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {name: tasks.hash for name, tasks in parts.items() if tasks is not None}
+
+
+def training_settings(config: Config) -> TrainingSettings:
+    """Return what the trainer is told."""
+    training = config.training
+    return TrainingSettings(
+        optimizer_model=config.optimizer_model,
+        seed=config.seed,
+        stopping=Stopping(
+            epochs=training.epochs,
+            patience=training.patience if training.early_stop else None,
+            steps=training.steps,
+        ),
+        batch_size=training.batch_size or None,
+        repeats=training.repeats,
+        test_repeats=training.test_repeats,
+        accept_on=training.accept_on,
+        feedback=config.optimizer.feedback,
+        roll_back=training.roll_back,
+        test_every_version=training.test_every_version,
+    )
+
+
+def make_acceptance(config: Config) -> Acceptance:
+    """Build the acceptance policy.
+
+    Raises:
+        ConfigError: An option is unknown or wrong.
+    """
+    training = config.training
+    options = dict(training.acceptance_options)
+    if training.acceptance in ALPHA_POLICIES:
+        options.setdefault("alpha", training.alpha)
+    return policy(training.acceptance, options)
+
+
+def make_optimizer(config: Config) -> Optimizer:
+    """Build the optimizer.
+
+    Raises:
+        ConfigError: A setting makes no sense, or the person's own one cannot be imported.
+    """
+    from ..engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
+
+    optimizer = config.optimizer
+    if optimizer.kind != "functions":
+        made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()
+        return made
+    return FunctionOptimizer(
+        FunctionOptimizerSettings(
+            model=config.optimizer_model,
+            actions_per_step=optimizer.actions_per_step,
+            tries=optimizer.tries,
+            prompt_tokens=optimizer.prompt_tokens,
+            reply_tokens=optimizer.reply_tokens,
+            temperature=optimizer.temperature,
+            progressive=optimizer.progressive,
+            prompt=optimizer.prompt.text if optimizer.prompt else None,
+            frozen_tools=(PYTHON.name,),
+            packages=config.sandbox.packages,
+        )
+    )
+
+
+def make_agent(config: Config) -> Agent:
+    """Build the agent.
+
+    Raises:
+        ConfigError: The prompt lacks a placeholder, or the person's own agent cannot be imported.
+    """
+    from ..engine.agents.react import ReactAgent
+    from ..engine.agents.settings import DialogueSettings
+    from ..engine.agents.tool_calling import ToolCallingAgent
+
+    agent = config.agent
+    if ":" in agent.kind:
+        made: Agent = load_callable(agent.kind, key="agent.kind")
+        return made
+    settings = DialogueSettings(
+        answer=agent.answer or "boxed",
+        prompt=agent.prompt.text if agent.prompt else None,
+        prompt_file=agent.prompt.path if agent.prompt else None,
+    )
+    return ReactAgent(settings) if agent.kind == "react" else ToolCallingAgent(settings)
+
+
+def initial_parameters(config: Config) -> Parameters:
+    """Return what learning starts from: nothing, or a file of `funcforge export`.
+
+    Raises:
+        ConfigError: The file is wrong.
+    """
+    if config.parameters is None:
+        return Parameters(instructions=config.agent.instructions)
+    from .exporters.json import read_parameters
+
+    parameters = read_parameters(config.parameters)
+    if config.agent.instructions:
+        return replace(parameters, instructions=config.agent.instructions)
+    return parameters
+
+
+def sandbox_settings(config: Config) -> SandboxSettings:
+    """Return what the sandbox is told."""
+    from .sandboxes.settings import SandboxSettings
+
+    sandbox = config.sandbox
+    return SandboxSettings(
+        backend=sandbox.backend,
+        packages=sandbox.packages,
+        wall_s=sandbox.seconds,
+        memory_mb=sandbox.memory_mb,
+        scratch_mb=sandbox.scratch_mb,
+        output_bytes=sandbox.output_kb * 1024,
+        parallel=sandbox.processes,
+        seed=config.seed,
+    )
+
+
+def model_settings(config: Config) -> dict[str, ModelSettings]:
+    """Return what a person says about each model."""
+    from .models.settings import ModelSettings
+
+    return {
+        name: ModelSettings(
+            **{
+                **model.model_dump(),
+                "timeout_s": model.timeout_s or config.limits.call_timeout_s,
+            }
+        )
+        for name, model in config.models.items()
+    }
+
+
+def describe_model(config: Config, model: str) -> str:
+    """Say what is known of a model, without asking it.
+
+    Raises:
+        ModelConfigError: No provider of this name, or its key is missing.
+    """
+    from .models.litellm import LiteLLMModel
+
+    facts = LiteLLMModel(model_settings(config)).describe(model)
+    price = "unpriced" if facts.prompt_pusd is None else f"{facts.prompt_pusd / 1e6:g} USD/M prompt"
+    return f"{model}: {facts.context_tokens:,} tokens of context, {price}"
+
+
+def check_models(config: Config, parts: Parts) -> None:
+    """Refuse what would fail at the first call, or overspend.
+
+    Raises:
+        ModelConfigError: No provider of a name, or a key is missing.
+        ConfigError: There is a cap in USD and a model without a price.
+    """
+    for model in {config.agent.model, config.optimizer_model, config.scorer.model} - {None}:
+        assert model is not None
+        facts = parts.model.describe(model)
+        if config.budget.cost_usd is not None and facts.prompt_pusd is None:
+            raise ConfigError(
+                f"{model} has no known price, so the cap cannot be kept; set "
+                f'models."{model}".prompt_usd_per_million and completion_usd_per_million',
+                key="budget.cost_usd",
+            )
+
+
+def load_callable(name: str, *, key: str) -> Any:
+    """Import a person's own `module:function` or `file.py:function`.
+
+    Raises:
+        ConfigError: There is no such module, file or name.
+    """
+    import importlib
+    import importlib.util
+    import sys
+
+    module_name, _, attribute = name.rpartition(":")
+    try:
+        if module_name.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(module_name).stem, module_name)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            # registered first: dataclasses look their own module up
+            sys.modules.setdefault(spec.name, module)
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(module_name)
+        return getattr(module, attribute)
+    except (ImportError, OSError, AttributeError) as error:
+        raise ConfigError(f"{name!r} cannot be imported: {error}", key=key) from error
+
+
+def _rate_limits(config: Config, account: AccountLimits | None) -> RateLimits:
+    limits = config.limits
+
+    def either(name: str) -> Any:
+        own = getattr(account, name) if account is not None else None
+        return own if own is not None else getattr(limits, name)
+
+    return RateLimits(
+        in_flight=either("in_flight"),
+        requests_per_minute=either("requests_per_minute"),
+        tokens_per_minute=either("tokens_per_minute"),
+    )

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+from funcforge.engine.limiter import Limiter, RateLimits
+
+from tests.simulation.loop import VirtualClock, VirtualLoop
+
+
+class Provider:
+    """Takes `concurrent` calls at once and `per_minute` in any minute; answers after a while."""
+
+    def __init__(
+        self, clock: VirtualClock, *, concurrent: int, per_minute: float, latency_s: float = 1.0
+    ) -> None:
+        self.answered = 0
+        self.refused = 0
+        self.peak = 0
+        self.sent_s: list[float] = []
+        self._clock = clock
+        self._concurrent = concurrent
+        self._per_minute = per_minute
+        self._latency_s = latency_s
+        self._in_flight = 0
+        self._window: collections.deque[float] = collections.deque()
+
+    async def call(self) -> float | None:
+        """Return the latency, or None for a 429."""
+        now_s = self._clock.monotonic_s()
+        while self._window and self._window[0] <= now_s - 60:
+            self._window.popleft()
+        if self._in_flight >= self._concurrent or len(self._window) >= self._per_minute:
+            self.refused += 1
+            return None
+        self._window.append(now_s)
+        self.sent_s.append(now_s)
+        self._in_flight += 1
+        self.peak = max(self.peak, self._in_flight)
+        await anyio.sleep(self._latency_s)
+        self._in_flight -= 1
+        self.answered += 1
+        return self._latency_s
+
+
+def simulate(scenario: Callable[[VirtualClock], Awaitable[None]]) -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        runner.run(scenario(VirtualClock(loop)))  # type: ignore[arg-type]
+
+
+async def drive(
+    limiter: Limiter, provider: Provider, *, workers: int, calls: int, retry_after_s: float | None
+) -> None:
+    left = calls
+
+    async def work() -> None:
+        nonlocal left
+        while left > 0:
+            async with limiter.account("a").permit(100) as permit:
+                latency_s = await provider.call()
+                if latency_s is None:
+                    permit.congested(retry_after_s)
+                else:
+                    left -= 1
+                    permit.answered(latency_s)
+            if latency_s is None:
+                await anyio.sleep(1.0)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(workers):
+            group.start_soon(work)
+
+
+def test_a_known_rate_is_used_to_at_least_ninety_percent_with_few_refusals() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = Provider(clock, concurrent=30, per_minute=600)
+        limits = RateLimits(in_flight=256, requests_per_minute=600)
+        limiter = Limiter(limits, clock=clock)
+
+        await drive(limiter, provider, workers=200, calls=3000, retry_after_s=None)
+
+        warm = [at_s for at_s in provider.sent_s if at_s > 30]
+        rate = (len(warm) - 1) / (warm[-1] - warm[0]) * 60
+        assert rate >= 0.9 * 600
+        assert provider.refused <= 0.02 * provider.answered
+
+    simulate(scenario)
+
+
+def test_an_unknown_concurrency_is_found_with_few_refusals() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = Provider(clock, concurrent=30, per_minute=1e9)
+        limiter = Limiter(RateLimits(in_flight=256), clock=clock)
+
+        await drive(limiter, provider, workers=200, calls=6000, retry_after_s=None)
+
+        warm = [at_s for at_s in provider.sent_s if at_s > 30]
+        rate = (len(warm) - 1) / (warm[-1] - warm[0])
+        assert rate >= 0.75 * 30  # 30 at once, a second each
+        assert provider.refused <= 0.02 * provider.answered
+
+    simulate(scenario)
+
+
+def test_it_starts_politely_and_reaches_a_large_limit_fast() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = Provider(clock, concurrent=10_000, per_minute=1e9)
+        limiter = Limiter(RateLimits(in_flight=512), clock=clock)
+
+        await drive(limiter, provider, workers=600, calls=6000, retry_after_s=None)
+
+        first_second = [at_s for at_s in provider.sent_s if at_s < 1.0]
+        assert len(first_second) <= 16
+        assert provider.peak == 512
+        reached = sum(1 for at_s in provider.sent_s if at_s < 6.5)
+        assert reached >= 16 + 32 + 64 + 128 + 256 + 512
+
+    simulate(scenario)
+
+
+def test_retry_after_is_honoured_by_every_call_of_the_account() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        limiter = Limiter(clock=clock)
+        async with limiter.account("a").permit(1) as permit:
+            permit.congested(7.0)
+
+        async with limiter.account("a").permit(1) as permit:
+            assert clock.monotonic_s() >= 7.0
+            permit.answered(0.1)
+        async with limiter.account("other").permit(1) as permit:
+            permit.answered(0.1)
+
+    simulate(scenario)
+
+
+def test_a_limit_that_lifts_lets_no_convoy_through() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = Provider(clock, concurrent=10_000, per_minute=1e9, latency_s=0.01)
+        limiter = Limiter(RateLimits(in_flight=256, requests_per_minute=600), clock=clock)
+        async with limiter.account("a").permit(1) as permit:
+            permit.congested(10.0)
+
+        await drive(limiter, provider, workers=200, calls=200, retry_after_s=None)
+
+        at_once = collections.Counter(round(at_s, 1) for at_s in provider.sent_s)
+        assert max(at_once.values()) <= 6  # half a second's worth at 10 a second, plus one
+
+    simulate(scenario)
+
+
+def test_tokens_per_minute_are_kept() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = Provider(clock, concurrent=10_000, per_minute=1e9, latency_s=0.1)
+        limiter = Limiter(RateLimits(in_flight=64, tokens_per_minute=60_000), clock=clock)
+
+        await drive(limiter, provider, workers=64, calls=300, retry_after_s=None)
+
+        seconds = provider.sent_s[-1] - provider.sent_s[0]
+        assert seconds == pytest.approx(len(provider.sent_s) * 100 / 1000, rel=0.1)
+
+    simulate(scenario)
+
+
+def test_rising_latency_lowers_the_limit() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        limiter = Limiter(RateLimits(in_flight=64), clock=clock)
+        account = limiter.account("a")
+
+        async def call(latency_s: float) -> None:
+            async with account.permit(1) as permit:
+                await anyio.sleep(latency_s)
+                permit.answered(latency_s)
+
+        async def many(latency_s: float) -> None:
+            async with anyio.create_task_group() as group:
+                for _ in range(400):
+                    group.start_soon(call, latency_s)
+
+        await many(0.2)
+        before = account.view.limit
+        await many(2.0)
+
+        assert before == 64
+        assert account.view.limit < 32
+        assert account.view.reason in {"latency rises", "probing for more"}
+
+    simulate(scenario)
