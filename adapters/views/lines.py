@@ -35,6 +35,16 @@ OUTCOMES = {
 }
 
 
+VERBS = {
+    "AddFunction": "add",
+    "ReviseFunction": "revise",
+    "RemoveFunction": "remove",
+    "SetInstructions": "set the instructions",
+    "AddDemonstration": "show the solution of",
+    "SetModel": "use the model",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line for people, with a rich style that plain output ignores."""
@@ -67,21 +77,23 @@ def lines(event: Event) -> list[Line]:
 
 def describe(edit: Edit | None) -> str:
     """Return what an edit does, in a few words."""
+    if edit is None:
+        return "no readable edit"
+    return f"{VERBS[type(edit).__name__]} {one_line(_subject(edit), _WIDTH)}".strip()
+
+
+def _subject(edit: Edit) -> str:
     match edit:
-        case AddFunction(function=function):
-            return f"add {one_line(function.name, _WIDTH)}"
-        case ReviseFunction(function=function):
-            return f"revise {one_line(function.name, _WIDTH)}"
+        case AddFunction(function=function) | ReviseFunction(function=function):
+            return function.name
         case RemoveFunction(name=name):
-            return f"remove {one_line(name, _WIDTH)}"
-        case SetInstructions():
-            return "set the instructions"
+            return name
         case AddDemonstration(demonstration=demonstration):
-            return f"show the solution of {one_line(demonstration.task_id, _WIDTH)}"
+            return demonstration.task_id
         case SetModel(model=model):
-            return f"use the model {one_line(model, _WIDTH)}"
-        case None:
-            return "no readable edit"
+            return model
+        case SetInstructions():
+            return ""
 
 
 def _run_started(event: RunStarted) -> list[Line]:

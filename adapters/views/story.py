@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...engine.parameters import Parameters
 from ...engine.usage import NO_USAGE, Usage
+from ...storage.records import Decision, EditRecord, Evaluated, FunctionUse, RunView
+from .lines import VERBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +62,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionUse:
-    """How often a function of the final parameters was called, over the whole run."""
-
-    name: str
-    calls: int = 0
-    errors: int = 0  # calls that raised, ran out of time or were refused
-    episodes: int = 0  # scored episodes that called it
-    solved: int = 0  # of these
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What one part of the run used."""
 
@@ -98,7 +90,7 @@ class Story:
     after: Mapping[str, Scored] = field(default_factory=dict)  # split -> of the final parameters
     steps: tuple[Step, ...] = ()
     tests: Mapping[int, Scored] = field(default_factory=dict)  # step -> test score on the way
-    uses: tuple[FunctionUse, ...] = ()
+    uses: Mapping[str, FunctionUse] = field(default_factory=dict)  # final function -> its use
     costs: tuple[Cost, ...] = ()
     usage: Usage = NO_USAGE
 
@@ -116,3 +108,115 @@ class Story:
         for step in self.steps:
             scores.append(step.score if step.accepted else scores[-1])
         return scores
+
+
+def tell(view: RunView) -> Story:
+    """Return a stored run as the views tell it."""
+    summary, final = view.summary, view.final
+    steps = tuple(_step(view, decision) for decision in view.decisions)
+    return Story(
+        run_id=summary.id,
+        kind=summary.kind,
+        name=summary.name,
+        status=summary.status,
+        stopped_by=summary.stopped_by,
+        message=summary.message,
+        created_at_unix_s=summary.created_at_unix_s,
+        seconds=summary.seconds,
+        sandbox=summary.sandbox,
+        seed=summary.seed,
+        config=view.config,
+        initial=view.initial,
+        final=final,
+        before=_sides(summary.before),
+        # a run that stopped on the way has not scored its best version on every split
+        after={
+            split: scored
+            for split, scored in _sides(summary.after).items()
+            if scored.version == final.version
+        },
+        steps=steps,
+        tests=dict(_tests(view, len(steps))),
+        uses=_uses(view),
+        costs=tuple(Cost(part=part, usage=usage) for part, usage in view.costs.items()),
+        usage=summary.usage,
+    )
+
+
+def _scored(found: Evaluated) -> Scored | None:
+    if found.score is None or not math.isfinite(found.score):
+        return None  # not finished, or nothing in it was scored
+    return Scored(
+        evaluation=found.evaluation,
+        version=found.version,
+        score=found.score,
+        low=0.0 if found.low is None else found.low,
+        high=1.0 if found.high is None else found.high,
+        tasks=found.tasks,
+        failed=found.failed,
+        usage=found.usage,
+    )
+
+
+def _sides(found: Mapping[str, Evaluated]) -> dict[str, Scored]:
+    return {split: scored for split, one in found.items() if (scored := _scored(one)) is not None}
+
+
+def _step(view: RunView, decision: Decision) -> Step:
+    nothing = Parameters()
+    waves = [
+        one
+        for one in view.evaluations
+        if one.version == decision.candidate_version
+        and one.evaluation.partition("/")[2].partition(".")[0] == str(decision.step)
+        and not one.evaluation.startswith("test/")
+    ]
+    # the interval of one wave says nothing of the score over several
+    own = waves[0] if len(waves) == 1 else None
+    p_value = decision.details.get("p_value")
+    return Step(
+        step=decision.step,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        incumbent=view.parameters.get(decision.incumbent_version, nothing),
+        candidate=view.parameters.get(decision.candidate_version, nothing),
+        incumbent_score=decision.incumbent_score,
+        score=decision.score,
+        score_low=own.low if own else None,
+        score_high=own.high if own else None,
+        effect=decision.effect,
+        low=decision.low,
+        high=decision.high,
+        p_value=p_value if isinstance(p_value, float) else None,
+        episodes=decision.episodes,
+        edits=tuple(_edit(edit) for edit in decision.edits),
+    )
+
+
+def _edit(record: EditRecord) -> EditLine:
+    edit = record.edit or {}
+    function = edit.get("function")
+    subject = function.get("name") if isinstance(function, Mapping) else edit.get("name", "")
+    verb = VERBS.get(str(edit.get("edit")), "no readable edit")
+    return EditLine(text=f"{verb} {subject or ''}".strip(), refused=record.refused)
+
+
+def _tests(view: RunView, steps: int) -> Iterator[tuple[int, Scored]]:
+    for one in view.evaluations:
+        split, _, name = one.evaluation.partition("/")
+        scored = _scored(one)
+        if split != "test" or scored is None:
+            continue
+        if name in ("before", "after"):
+            yield (0 if name == "before" else steps), scored
+        elif name.isdigit():
+            yield int(name), scored
+
+
+def _uses(view: RunView) -> dict[str, FunctionUse]:
+    by_hash = {use.function_hash: use for use in view.functions}
+    return {
+        function.name: use
+        for function in view.final.functions
+        if (use := by_hash.get(function.hash)) is not None
+    }

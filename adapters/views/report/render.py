@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
 
 from ....engine.functions import Function
+from ....storage.records import FunctionUse
 from .. import text
 from ..diff import Changed, changes, function_text
 from ..lines import OUTCOMES, UNSAFE_WARNING
-from ..story import FunctionUse, Scored, Step, Story
+from ..story import Scored, Step, Story
 from .plot import plot
 
 
@@ -32,7 +31,7 @@ class FunctionRow:
 
     function: Function
     source: str
-    use: FunctionUse
+    use: FunctionUse | None  # None: never called
 
 
 def render_report(story: Story) -> str:
@@ -100,12 +99,11 @@ def _card(step: Step) -> StepCard:
 
 
 def _functions(story: Story) -> list[FunctionRow]:
-    uses: Mapping[str, Any] = {use.name: use for use in story.uses}
     return [
         FunctionRow(
             function=function,
             source=function_text(function),
-            use=uses.get(function.name, FunctionUse(name=function.name)),
+            use=story.uses.get(function.name),
         )
         for function in story.final.functions
     ]

@@ -10,9 +10,10 @@ import pytest
 from funcforge.adapters.views.curve import curve
 from funcforge.adapters.views.diff import changes
 from funcforge.adapters.views.report import render_report
-from funcforge.adapters.views.story import Cost, EditLine, FunctionUse, Scored, Step, Story
+from funcforge.adapters.views.story import Cost, EditLine, Scored, Step, Story
 from funcforge.engine.parameters import Parameters
 from funcforge.engine.usage import Usage
+from funcforge.storage.records import FunctionUse
 
 from tests.adapters.views.happenings import EMPTY, LEARNED, RATE
 
@@ -44,7 +45,10 @@ def story(**changed: object) -> Story:
         after={"train": scored("train/2", 0.75), "test": scored("test/after", 0.9)},
         steps=(step(1, "rolled_back", 0.2), step(2, "accepted", 0.75), step(3, "unchanged", None)),
         tests={0: scored("test/before", 0.3), 3: scored("test/after", 0.9)},
-        uses=(FunctionUse(name="rate", calls=12, errors=1, episodes=10, solved=9),),
+        uses={"rate": FunctionUse(
+            name="rate", function_hash=RATE.hash, calls=12, outcomes={"value": 11, "timeout": 1},
+            elapsed_s=1.0, episodes=10, solved=9, failed=0,
+        )},
         costs=(Cost(part="agent", usage=Usage(calls=1234, prompt_tokens=5678)),),
         usage=Usage(calls=1234, prompt_tokens=5678, cost_pusd=2_500_000_000_000),
     )  # fmt: skip
@@ -119,7 +123,7 @@ def test_the_unsafe_sandbox_stands_on_top_in_red() -> None:
 
 
 def test_a_run_that_stopped_early_still_has_a_report() -> None:
-    html = render_report(story(steps=(), before={}, after={}, tests={}, uses=(), costs=()))
+    html = render_report(story(steps=(), before={}, after={}, tests={}, uses={}, costs=()))
 
     assert "Learning curve" not in html
     assert read(html).open == []

@@ -1,0 +1,275 @@
+"""The commands that read what runs left: runs, show, diff, export."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ...engine.errors import ConfigError
+from ...engine.parameters import Parameters
+from ...engine.usage import Usage
+from ..exporters import EXPORTERS, Origin
+from ..views.curve import curve, legend
+from ..views.diff import Changed, changes
+from ..views.lines import OUTCOMES, UNSAFE_WARNING
+from ..views.story import Step, Story
+from ..views.text import duration, one_line, percent, plural, points, usd
+from .output import DONE, colours, print_json, say, show_cells
+from .output import show as put
+from .stored import open_reader, read_story
+from .summary import change, evaluation_json, run_json, summary_json, usage_json
+
+_STATUS_STYLES = {"done": "green", "failed": "red", "running": "cyan"}
+_LINE_STYLES = {"add": "green", "remove": "red", "hunk": "cyan", "same": ""}
+
+
+def runs(store: str | None, *, limit: int, as_json: bool) -> int:
+    """List the runs of a database, newest first.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    found = open_reader(store).runs(limit)
+    if as_json:
+        print_json({"runs": [summary_json(run) for run in found]})
+        return DONE
+    if not found:
+        say("no runs yet: start one with `funcforge train CONFIG.toml`")
+    width = max((len(run.id) for run in found), default=0)
+    for run in found:
+        date = datetime.fromtimestamp(run.created_at_unix_s).strftime("%Y-%m-%d %H:%M")
+        style = _STATUS_STYLES.get(run.status, "yellow")
+        put(
+            f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
+            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  {one_line(run.name, 40)}",
+            style="bold red" if run.sandbox == "unsafe" else style,
+        )
+    return DONE
+
+
+def show(name: str, store: str | None, *, html: Path | None, as_json: bool) -> int:
+    """Tell one run, and write its HTML report.
+
+    Raises:
+        ConfigError: No such run, or the report cannot be written.
+        StoreError: The database cannot be read.
+    """
+    from ..views.report import render_report
+
+    reader = open_reader(store)
+    story = read_story(reader, reader.resolve(name))
+    report = html or reader.path.parent / "reports" / f"{story.run_id}.html"
+    _write(report, render_report(story))
+    if as_json:
+        told = evaluation_json(story) if story.kind == "evaluate" else run_json(story)
+        print_json({**told, "kind": story.kind, "costs": _costs(story), "uses": _uses(story),
+                    "report": str(report)})  # fmt: skip
+    else:
+        _tell(story)
+        put(f"report: {report}", style="cyan")
+    return DONE
+
+
+def diff(name: str, a: str | None, b: str | None, store: str | None, *, as_json: bool) -> int:
+    """Show how functions changed between two versions of a run.
+
+    Raises:
+        ConfigError: No such run or version.
+        StoreError: The database cannot be read.
+    """
+    reader = open_reader(store)
+    story = read_story(reader, reader.resolve(name))
+    old, new = find_version(story, a or "start"), find_version(story, b or "result")
+    found = changes(old, new)
+    if as_json:
+        print_json(
+            {
+                "run_id": story.run_id,
+                "a": old.version,
+                "b": new.version,
+                "changes": [
+                    {
+                        "name": one.name,
+                        "change": one.change,
+                        "diff": "\n".join(line.text for line in one.lines),
+                    }
+                    for one in found
+                ],
+            }
+        )
+        return DONE
+    if not found:
+        say("nothing differs")
+    for one in found:
+        _show_change(one)
+    return DONE
+
+
+def export(
+    name: str,
+    store: str | None,
+    *,
+    form: str,
+    output: Path | None,
+    version: str | None,
+    as_json: bool,
+) -> int:
+    """Write the learned functions.
+
+    Raises:
+        ConfigError: No such run, version or format, or the file cannot be written.
+        StoreError: The database cannot be read.
+    """
+    if form not in EXPORTERS:
+        allowed = ", ".join(EXPORTERS)
+        raise ConfigError(f"there is no format {form!r}; allowed are {allowed}", key="--format")
+    reader = open_reader(store)
+    story = read_story(reader, reader.resolve(name))
+    parameters = find_version(story, version or "result")
+    text = EXPORTERS[form](parameters, _origin(story, parameters))
+    if output is not None:
+        _write(output, text)
+        say(f"{plural(len(parameters.functions), 'function')} written to {output}")
+    if as_json:
+        print_json(
+            {
+                "run_id": story.run_id,
+                "version": parameters.version,
+                "format": form,
+                "functions": [function.name for function in parameters.functions],
+                "file": str(output) if output else None,
+                "text": None if output else text,
+            }
+        )
+    elif output is None:
+        sys.stdout.write(text)
+    return DONE
+
+
+def find_version(story: Story, wanted: str) -> Parameters:
+    """Return the version that a person means: start, result, a step's number, or a hash's start.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    if wanted == "start":
+        return story.initial
+    if wanted == "result":
+        return story.final
+    steps = {str(step.step): step.candidate for step in story.steps}
+    if wanted in steps:
+        return steps[wanted]
+    known = {p.version: p for p in (story.initial, story.final, *steps.values())}
+    found = [version for version in known if version.startswith(wanted)]
+    if len(found) == 1:
+        return known[found[0]]
+    problem = "several versions begin with" if found else "the run has no version"
+    raise ConfigError(
+        f"{problem} {wanted!r}; give start, result, a step from 1 to {len(steps)}, or a version: "
+        f"{', '.join(list(known)[:8])}"
+    )
+
+
+def _origin(story: Story, parameters: Parameters) -> Origin:
+    for split in ("test", story.deciding):
+        scored = story.after.get(split)
+        if scored is not None and scored.version == parameters.version:
+            return Origin(run_id=story.run_id, score=scored.score, scored_on=split)
+    return Origin(run_id=story.run_id)
+
+
+def _tell(story: Story) -> None:
+    put(f"{one_line(story.name, 60) or story.run_id}  {story.run_id}", style="bold")
+    stopped = f" ({story.stopped_by})" if story.stopped_by else ""
+    put(f"{story.kind} {story.status}{stopped}, seed {story.seed}, sandbox {story.sandbox}")
+    if story.message:
+        put(one_line(story.message, 400), style="yellow")
+    if story.sandbox == "unsafe":
+        put(UNSAFE_WARNING, style="bold red")
+    put()
+    for split in ("train", "validation", "test"):
+        before, after = story.before.get(split), story.after.get(split)
+        if before or after:
+            put(f"{split:<11}{change(before, after)}")
+    _tell_curve(story)
+    for step in story.steps:
+        _tell_step(step)
+    _tell_functions(story)
+    put()
+    for cost in story.costs:
+        put(f"{one_line(cost.part, 20):<11}{_spent(cost.usage)}")
+    put(f"{'in all':<11}{_spent(story.usage)}, {duration(story.seconds)}")
+
+
+def _spent(usage: Usage) -> str:
+    return f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
+
+
+def _tell_curve(story: Story) -> None:
+    rows = curve(story, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    if not rows:
+        return
+    put()
+    for row in [*rows, legend()]:
+        show_cells([(cell.text, cell.style) for cell in row])
+    put()
+
+
+def _tell_step(step: Step) -> None:
+    scores = ""
+    if step.score is not None and step.incumbent_score is not None:
+        scores = f" {percent(step.incumbent_score)} → {percent(step.score)}"
+    if step.effect is not None and step.low is not None and step.high is not None:
+        scores += f" ({points(step.effect)}, [{step.low * 100:+.1f}, {step.high * 100:+.1f}])"
+    outcome = OUTCOMES.get(step.outcome, step.outcome)
+    style = "green" if step.accepted else ""
+    put(f"step {step.step} {outcome}{scores}: {one_line(step.reason, 200)}", style=style)
+    for edit in step.edits:
+        refused = f": refused: {one_line(edit.refused, 160)}" if edit.refused else ""
+        put(f"    {one_line(edit.text, 120)}{refused}", style="yellow" if refused else "dim")
+
+
+def _tell_functions(story: Story) -> None:
+    put()
+    if not story.final.functions:
+        put("no functions")
+    for function in story.final.functions:
+        use = story.uses.get(function.name)
+        told = ""
+        if use is not None and use.calls:
+            told = f"{plural(use.calls, 'call')}, {plural(use.errors, 'error')}"
+            if use.episodes:
+                told += f", {percent(use.solved / use.episodes)} of {use.episodes} episodes solved"
+        put(f"{one_line(function.name, 40):<30} {told}")
+        put(f"    {one_line(function.description, 110)}", style="dim")
+
+
+def _show_change(one: Changed) -> None:
+    put(one.title, style="bold")
+    coloured = colours(to_stdout=True)
+    for line in one.lines:
+        put(line.text, style=_LINE_STYLES[line.kind] if coloured else "")
+    put()
+
+
+def _costs(story: Story) -> dict[str, object]:
+    return {cost.part: usage_json(cost.usage) for cost in story.costs}
+
+
+def _uses(story: Story) -> Sequence[dict[str, object]]:
+    return [
+        {"name": u.name, "calls": u.calls, "errors": u.errors, "episodes": u.episodes,
+         "solved": u.solved}
+        for u in story.uses.values()
+    ]  # fmt: skip
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", file=str(path)) from None

@@ -1,0 +1,146 @@
+"""The commands that run something: train, evaluate, resume."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ...engine.errors import ConfigError
+from ...engine.ports import EventSink
+from ...engine.run import Outcome, Run
+from ..config import Config, load_config, load_record
+from ..views.log import LogSink
+from ..views.plain import PlainView
+from ..views.tracking import RunState
+from ..wiring import Opening, open_evaluation, open_training
+from .output import EXIT_CODES, INTERRUPTED, colours, print_json
+from .signals import stopping
+from .stored import open_reader, read_story
+from .summary import evaluation_json, run_json, say_summary
+
+
+def train(path: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
+    """Train from a config file.
+
+    Raises:
+        FuncforgeError: Nothing was run: the config, the sandbox or the database cannot be used.
+    """
+    config = load_config(path, overrides=overrides)
+    return _run(config, partial(open_training, config), Opening(), as_json, quiet)
+
+
+def evaluate(
+    subject: str, overrides: Sequence[str], *, store: str | None, as_json: bool, quiet: bool
+) -> int:
+    """Score the parameters that a config names, or the best ones of a run.
+
+    Raises:
+        FuncforgeError: Nothing was run.
+    """
+    if subject.endswith(".toml") or Path(subject).is_file():
+        config = load_config(subject, overrides=overrides, purpose="evaluate")
+        return _run(config, partial(open_evaluation, config, None), Opening(), as_json, quiet)
+    reader = open_reader(store)
+    story = read_story(reader, reader.resolve(subject))
+    config = load_record(story.config, overrides=_with_store(overrides, store), purpose="evaluate")
+    return _run(config, partial(open_evaluation, config, story.final), Opening(), as_json, quiet)
+
+
+def resume(
+    name: str, overrides: Sequence[str], *, store: str | None, as_json: bool, quiet: bool
+) -> int:
+    """Go on with a stopped run.
+
+    Raises:
+        FuncforgeError: Nothing was run.
+    """
+    reader = open_reader(store)
+    story = read_story(reader, reader.resolve(name))
+    if story.status == "done":
+        raise ConfigError(f"run {story.run_id} is done: there is nothing to resume")
+    overrides = _with_store(overrides, store)
+    opening = Opening(run_id=story.run_id, resume=True)
+    if story.kind == "train":
+        config = load_record(story.config, overrides=overrides)
+        return _run(config, partial(open_training, config), opening, as_json, quiet)
+    config = load_record(story.config, overrides=overrides, purpose="evaluate")
+    return _run(config, partial(open_evaluation, config, story.initial), opening, as_json, quiet)
+
+
+def _with_store(overrides: Sequence[str], store: str | None) -> list[str]:
+    # the record may have been written from another folder: the database is where it was found
+    return [*overrides, *([f"store.path={store}"] if store else [])]
+
+
+def _run(
+    config: Config,
+    open_run: Callable[[Opening], AbstractAsyncContextManager[Run[Any]]],
+    opening: Opening,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    try:
+        outcome, run_id = anyio.run(_watched, config, open_run, opening, quiet)
+    except BaseExceptionGroup as group:
+        raise _only(group) from None
+    if run_id is None:
+        return INTERRUPTED  # before the run began
+    story = read_story(open_reader(config.store.path), run_id)
+    if as_json:
+        print_json(evaluation_json(story) if story.kind == "evaluate" else run_json(story))
+    if not quiet or not as_json:
+        say_summary(story, config.store.path)
+    return INTERRUPTED if outcome is None else EXIT_CODES.get(outcome.status, 1)
+
+
+def _only(error: BaseException) -> BaseException:
+    """Take one error out of the groups that the task groups around it put it in."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _watched(
+    config: Config,
+    open_run: Callable[[Opening], AbstractAsyncContextManager[Run[Any]]],
+    opening: Opening,
+    quiet: bool,
+) -> tuple[Outcome[Any] | None, str | None]:
+    """Run to the end under the views and the signals; return the outcome and the run's id."""
+    run: Run[Any] | None = None
+    async with stopping() as stopper, AsyncExitStack() as stack:
+        screens = await _open_views(config, stack, quiet)
+        opened = Opening(run_id=opening.run_id, resume=opening.resume, screens=screens)
+        run = await stack.enter_async_context(open_run(opened))
+        stopper.drain_with(run.stop)
+        await run.wait()
+    return (run.outcome, run.id) if run is not None else (None, None)
+
+
+async def _open_views(config: Config, stack: AsyncExitStack, quiet: bool) -> list[EventSink]:
+    screens: list[EventSink] = []
+    if not quiet and colours(to_stdout=False):
+        from rich.console import Console
+
+        from ..views.live import LiveView
+
+        training = config.training
+        state = RunState(in_flight_limit=config.limits.in_flight, deciding=training.accept_on)
+        view = LiveView(
+            Console(stderr=True),
+            state,
+            epochs=training.epochs,
+            patience=training.patience if training.early_stop else None,
+        )
+        screens.append(await stack.enter_async_context(view))
+    elif not quiet:
+        screens.append(PlainView(sys.stderr))
+    log = LogSink(level=config.log.level, form=config.log.format, file=config.log.file)
+    screens.append(stack.enter_context(log))
+    return screens

@@ -1,0 +1,139 @@
+"""A finished or stopped run in short: as the JSON contract, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...engine.usage import Usage
+from ...storage.records import RunSummary
+from ..views.lines import UNSAFE_WARNING
+from ..views.story import Scored, Story
+from ..views.text import duration, one_line, percent, plural, usd
+from .output import say
+
+SPLITS = ("train", "validation", "test")
+
+
+def run_json(story: Story) -> dict[str, Any]:
+    """Return what `train --json` prints; DESIGN's contract, with a few keys more."""
+    return {
+        "run_id": story.run_id,
+        "status": story.status,
+        "stopped_by": story.stopped_by,
+        "message": story.message,
+        "before": _side(story.before),
+        "after": _side(story.after),
+        "decisions": [
+            {
+                "step": step.step,
+                "outcome": step.outcome,
+                "reason": step.reason,
+                "score": step.score,
+            }
+            for step in story.steps
+        ],
+        "functions": [function.name for function in story.final.functions],
+        "parameters_version": story.final.version,
+        "usage": usage_json(story.usage),
+        "seconds": story.seconds,
+        "sandbox": story.sandbox,
+    }
+
+
+def evaluation_json(story: Story) -> dict[str, Any]:
+    """Return what `evaluate --json` prints."""
+    scored = next(iter(story.after.values()), None)
+    return {
+        "run_id": story.run_id,
+        "status": story.status,
+        "stopped_by": story.stopped_by,
+        "message": story.message,
+        **(scored_json(scored) or dict.fromkeys(("score", "low", "high", "tasks", "failed"))),
+        "parameters_version": story.final.version,
+        "usage": usage_json(story.usage),
+        "seconds": story.seconds,
+        "sandbox": story.sandbox,
+    }
+
+
+def scored_json(scored: Scored | None) -> dict[str, Any] | None:
+    """Return one score as the contract spells it."""
+    if scored is None:
+        return None
+    return {
+        "score": scored.score,
+        "low": scored.low,
+        "high": scored.high,
+        "tasks": scored.tasks,
+        "failed": scored.failed,
+    }
+
+
+def summary_json(run: RunSummary) -> dict[str, Any]:
+    """Return one entry of `runs --json`."""
+    return {
+        "run_id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "status": run.status,
+        "stopped_by": run.stopped_by,
+        "created_at_unix_s": run.created_at_unix_s,
+        "seconds": run.seconds,
+        "seed": run.seed,
+        "sandbox": run.sandbox,
+        "before": {split: one.score for split, one in run.before.items()},
+        "after": {split: one.score for split, one in run.after.items()},
+        "usage": usage_json(run.usage),
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Return what was used."""
+    return {
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def say_summary(story: Story, store: str) -> None:
+    """Print the result for people, and what to do next."""
+    say()
+    if story.sandbox == "unsafe":
+        say(UNSAFE_WARNING, style="bold red")
+    for split in SPLITS:
+        before, after = story.before.get(split), story.after.get(split)
+        if before or after:
+            say(f"  {split:<11}{change(before, after)}", style="bold" if split == "test" else "")
+    if story.kind == "train":
+        names = ", ".join(one_line(function.name, 60) for function in story.final.functions)
+        say(f"  {'functions':<11}{names or 'none'}")
+    usage = story.usage
+    spent = f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
+    say(f"  {'spent':<11}{spent}, {duration(story.seconds)}")
+    say()
+    option = "" if store == ".funcforge/runs.db" else f" --store {store}"
+    verb = "show" if story.status == "done" else "resume"
+    say(f"funcforge {verb} {story.run_id}{option}", style="cyan")
+
+
+def _side(side: Mapping[str, Scored]) -> dict[str, Any]:
+    return {split: scored_json(side.get(split)) for split in SPLITS}
+
+
+def change(before: Scored | None, after: Scored | None) -> str:
+    """Spell a score before and after, with the interval of the latter."""
+    if before is None or after is None or before.evaluation == after.evaluation:
+        scored = after or before
+        assert scored is not None
+        return _spell(scored)
+    return f"{percent(before.score)} → {_spell(after)}"
+
+
+def _spell(scored: Scored) -> str:
+    failed = f", {scored.failed} failed" if scored.failed else ""
+    interval = f"[{scored.low * 100:.1f}, {scored.high * 100:.1f}]"
+    return f"{percent(scored.score)} {interval} on {plural(scored.tasks, 'task')}{failed}"

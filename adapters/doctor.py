@@ -1,0 +1,191 @@
+"""What funcforge needs of a machine and of a config, checked without spending anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..engine.errors import FuncforgeError
+
+if TYPE_CHECKING:
+    from .config import Config
+
+State = Literal["ok", "missing", "optional"]
+
+_OLDEST_PYTHON = (3, 11)
+_OLDEST_SQLITE = (3, 35, 0)
+_NEEDED = ("anyio", "litellm", "mcp", "aiohttp", "aiosqlite", "pydantic", "jsonschema", "scipy")
+_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY",
+         "GROQ_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "TOGETHERAI_API_KEY",
+         "AZURE_API_KEY")  # fmt: skip
+_MANAGERS = {  # program -> how it installs
+    "apt-get": "apt-get install -y {}",
+    "dnf": "dnf install -y {}",
+    "pacman": "pacman -S --noconfirm {}",
+    "zypper": "zypper install -y {}",
+    "apk": "apk add {}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: State  # optional: runs may do without it
+    detail: str
+    fix: str = ""  # a command, or what to change; empty: nothing to do
+
+
+def check_machine(environ: Mapping[str, str] | None = None) -> Iterator[Check]:
+    """Check the interpreter, packages, database, sandbox and keys of this machine."""
+    yield _python()
+    yield from _packages()
+    yield _sqlite()
+    yield from _sandboxes()
+    yield _keys(os.environ if environ is None else environ)
+
+
+def check_config(config: Config) -> Iterator[Check]:
+    """Check what a config refers to: tasks and splits, scorer, agent, models and their keys.
+
+    The config itself, its files and prompts were checked by loading it. No model is asked.
+    """
+    from . import wiring
+
+    yield _try("tasks", lambda: _count_tasks(config))
+    yield _try("scorer", lambda: _name(wiring.make_scorer(config)))
+    yield _try("agent", lambda: _name(wiring.make_agent(config)))
+    if config.tasks.train is not None:
+        yield _try("optimizer", lambda: _name(wiring.make_optimizer(config)))
+    yield from _models(config)
+    yield _writable(Path(config.store.path))
+
+
+def install_command(package: str) -> str:
+    """Return the command that installs a system package here."""
+    found = next((how for program, how in _MANAGERS.items() if shutil.which(program)), None)
+    command = (found or "install the package {}").format(package)
+    return command if found is None or os.geteuid() == 0 else f"sudo {command}"
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    if sys.version_info[:2] >= _OLDEST_PYTHON:
+        return Check(name="python", state="ok", detail=version)
+    wanted = ".".join(map(str, _OLDEST_PYTHON))
+    return Check(
+        name="python", state="missing", detail=f"{version}, older than {wanted}",
+        fix=install_command("python3"),
+    )  # fmt: skip
+
+
+def _packages() -> Iterator[Check]:
+    missing = []
+    found = []
+    for name in _NEEDED:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield Check(
+            name="packages", state="missing", detail=f"not installed: {', '.join(missing)}",
+            fix=f"{sys.executable} -m pip install {' '.join(missing)}",
+        )  # fmt: skip
+    else:
+        yield Check(name="packages", state="ok", detail=", ".join(found))
+
+
+def _sqlite() -> Check:
+    version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        wanted = ".".join(map(str, _OLDEST_SQLITE))
+        return Check(
+            name="sqlite", state="missing", detail=f"{version}, older than {wanted}",
+            fix="use a Python that was built with a newer SQLite",
+        )  # fmt: skip
+    return Check(name="sqlite", state="ok", detail=version)
+
+
+def _sandboxes() -> Iterator[Check]:
+    import anyio
+
+    from .sandboxes.opening import probe_backends
+
+    found = [one for one in anyio.run(probe_backends) if one.name != "unsafe"]
+    usable = any(one.works for one in found)
+    for one in found:
+        state: State = "ok" if one.works else "optional" if usable else "missing"
+        yield Check(name=f"sandbox {one.name}", state=state, detail=one.reason, fix=one.fix)
+
+
+def _keys(environ: Mapping[str, str]) -> Check:
+    present = [name for name in _KEYS if environ.get(name)]
+    if present:
+        return Check(name="keys", state="ok", detail=f"{', '.join(present)} set")
+    return Check(
+        name="keys",
+        state="optional",
+        detail="no provider's key is set; embedded/apprentice and local models need none",
+        fix="export OPENAI_API_KEY=...",
+    )
+
+
+def _models(config: Config) -> Iterator[Check]:
+    wanted = {config.agent.model: "agent"}
+    wanted.setdefault(config.optimizer_model, "optimizer")
+    if config.scorer.model:
+        wanted.setdefault(config.scorer.model, "scorer")
+    from . import wiring
+
+    for model, role in wanted.items():
+        yield _try(f"model of the {role}", lambda model=model: wiring.describe_model(config, model))  # type: ignore[misc]
+
+
+def _count_tasks(config: Config) -> str:
+    from . import wiring
+
+    splits = wiring.load_tasks(config)
+    found = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return ", ".join(f"{len(tasks):,} {name}" for name, tasks in found.items() if tasks is not None)
+
+
+def _name(part: object) -> str:
+    return type(part).__name__
+
+
+def _try(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, state="ok", detail=look())
+    except FuncforgeError as error:
+        return Check(name=name, state="missing", detail=str(error), fix="see the message")
+
+
+def _writable(path: Path) -> Check:
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        if path.exists():
+            with path.open("r+b"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        return Check(
+            name="database", state="missing", detail=f"{path} cannot be written: {error.strerror}",
+            fix="set store.path to a place that can be written",
+        )  # fmt: skip
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    return Check(name="database", state="ok", detail=f"{path}, {free_mb:,} MB free")
