@@ -14,15 +14,14 @@ import aiosqlite
 import anyio
 
 from ..engine.clock import SystemClock
-from ..engine.errors import StoreCorrupt, StoreError, StoreTooNew
+from ..engine.errors import StoreError
 from ..engine.ports import Clock
-from .problems import translate
+from .problems import APPLICATION_ID, FACTS, check_version, translate
 from .rows import Row
 from .spelling import environment_guard
 from .store import SqliteStore
 from .writer import GroupWriter
 
-APPLICATION_ID = 0x66756E63  # "func": tells our files from other programs' databases
 BUSY_TIMEOUT_S = 10.0  # how long another process may hold the file before we give up
 
 
@@ -126,28 +125,8 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
 
 
 async def _check(connection: aiosqlite.Connection, path: Path) -> int:
-    """Return the version of the file, 0 if it is empty."""
-    version = await _pragma(connection, "user_version")
-    application = await _pragma(connection, "application_id")
-    tables = await connection.execute_fetchall("SELECT 1 FROM sqlite_schema LIMIT 1")
-    if application != APPLICATION_ID and (tables or version or application):
-        raise StoreCorrupt(
-            f"{path}: this database belongs to another program. It was left as it is; name "
-            "another file",
-            path=str(path),
-        )
-    if version > len(migrations()):
-        raise StoreTooNew(
-            f"{path}: a newer funcforge wrote this database (version {version}, this one reads up "
-            f"to {len(migrations())}). Upgrade funcforge, or name another file",
-            path=str(path),
-        )
-    return version
-
-
-async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
-    found = list(await connection.execute_fetchall(f"PRAGMA {name}"))
-    return int(found[0][0])
+    found = list(await connection.execute_fetchall(FACTS))
+    return check_version(found[0], path)
 
 
 @cache

@@ -11,8 +11,6 @@ import os
 import re
 from pathlib import Path
 
-import anyio
-
 from ..engine.canonical import content_hash
 from ..engine.errors import RunOwned, StoreError
 
@@ -37,6 +35,8 @@ class RunLock:
             RunOwned: A living process works on it.
             StoreError: The lock file cannot be made.
         """
+        import anyio  # here: the reader of `funcforge runs` must start fast
+
         path = _lock_path(database, run_id)
         for attempt in range(_TRIES):
             if attempt:

@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..engine.errors import StoreCorrupt, StoreError, StoreLocked
+from ..engine.errors import StoreCorrupt, StoreError, StoreLocked, StoreTooNew
 
 _RESUME = "then resume the run: everything acknowledged before is kept"
+
+
+APPLICATION_ID = 0x66756E63  # "func": tells our files from other programs' databases
+VERSION = 1  # of schema.sql and the migrations after it
+FACTS = (
+    "SELECT user_version, application_id, (SELECT count(*) FROM sqlite_schema) "
+    "FROM pragma_user_version, pragma_application_id"
+)
+
+
+def check_version(facts: Sequence[int], path: Path) -> int:
+    """Return the version of a file, 0 if it is empty.
+
+    Args:
+        facts: The answer to `FACTS`.
+
+    Raises:
+        StoreCorrupt: It is another program's.
+        StoreTooNew: A newer funcforge wrote it.
+    """
+    version, application, _ = facts
+    if application != APPLICATION_ID and any(facts):
+        raise StoreCorrupt(
+            f"{path}: this database belongs to another program. It was left as it is; name "
+            "another file",
+            path=str(path),
+        )
+    if version > VERSION:
+        raise StoreTooNew(
+            f"{path}: a newer funcforge wrote this database (version {version}, this one reads up "
+            f"to {VERSION}). Upgrade funcforge, or name another file",
+            path=str(path),
+        )
+    return version
 
 
 def translate(error: Exception, path: Path) -> StoreError:

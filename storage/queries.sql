@@ -153,6 +153,46 @@ SELECT * FROM parameters WHERE version = :version;
 SELECT f.body FROM json_each(:functions) AS wanted JOIN functions AS f ON f.hash = wanted.value
 ORDER BY wanted.key;
 
+-- name: newest_runs
+SELECT * FROM runs ORDER BY created_at_unix_s DESC, id DESC LIMIT :limit;
+
+-- name: runs_beginning
+SELECT id FROM runs WHERE substr(id, 1, length(:name)) = :name
+ORDER BY created_at_unix_s DESC, id DESC;
+
+-- name: evaluations_of
+SELECT * FROM evaluations WHERE run_id = :run_id ORDER BY at_unix_s, evaluation;
+
+-- name: decisions_of
+SELECT * FROM decisions WHERE run_id = :run_id ORDER BY step;
+
+-- name: events_of
+SELECT * FROM events WHERE run_id = :run_id AND event = :event;
+
+-- name: costs
+SELECT CASE WHEN scope LIKE 'step/%' THEN 'optimizer'
+            WHEN instr(scope, '/') > 0 THEN substr(scope, 1, instr(scope, '/') - 1)
+            ELSE 'agent' END AS part,
+    sum(calls) AS calls, sum(prompt_tokens) AS prompt_tokens,
+    sum(completion_tokens) AS completion_tokens, sum(cached_tokens) AS cached_tokens,
+    sum(cost_pusd) AS cost_pusd
+FROM calls WHERE run_id = :run_id GROUP BY part ORDER BY part;
+
+-- name: function_outcomes
+SELECT name, function_hash, outcome, count(*) AS calls FROM function_calls
+WHERE run_id = :run_id GROUP BY name, function_hash, outcome ORDER BY outcome;
+
+-- name: function_uses
+WITH per_episode AS (
+    SELECT name, function_hash, episode_id, count(*) AS calls, sum(elapsed_s) AS elapsed_s
+    FROM function_calls WHERE run_id = :run_id GROUP BY name, function_hash, episode_id)
+SELECT u.name, u.function_hash, sum(u.calls) AS calls, sum(u.elapsed_s) AS elapsed_s,
+    count(e.score) AS episodes, coalesce(sum(e.score >= 1.0), 0) AS solved,
+    sum(e.score IS NULL) AS failed
+FROM per_episode AS u
+JOIN episodes AS e ON e.run_id = :run_id AND e.episode_id = u.episode_id
+GROUP BY u.name, u.function_hash ORDER BY calls DESC, u.name, u.function_hash;
+
 -- name: rows_of_runs
 SELECT * FROM runs WHERE id = :run_id;
 

@@ -1,12 +1,12 @@
-"""Rows of the tables in schema.sql: from the engine's values, and back."""
+"""Rows of the tables in schema.sql, made from the engine's values. `values.py` reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..engine.checkpoint import CallRecord, Checkpoint, RunRecord
-from ..engine.episode import Episode, Failure, FunctionCall, Job, Score
+from ..engine.episode import Episode
 from ..engine.events import (
     EvaluationFinished,
     EvaluationStarted,
@@ -16,10 +16,9 @@ from ..engine.events import (
     event_to_json,
 )
 from ..engine.functions import Function
-from ..engine.messages import Message, Reply, Request, Tool
-from ..engine.parameters import Demonstration, Parameters
+from ..engine.parameters import Parameters
 from ..engine.usage import Usage
-from .spelling import Free, Packed, column, read, spell, unpack, whole
+from .spelling import Free, Packed, column, spell, unpack, whole
 
 Row = dict[str, Any]
 
@@ -47,21 +46,6 @@ def run_row(run: RunRecord, at_unix_s: float) -> Row:
     }
 
 
-def run_of(row: Mapping[str, Any]) -> RunRecord:
-    """Read the row of a run."""
-    return RunRecord(
-        id=row["id"],
-        kind=row["kind"],
-        name=row["name"],
-        config=read(row["config"]),
-        seed=row["seed"],
-        task_hashes=read(row["task_hashes"]),
-        status=row["status"],
-        created_at_unix_s=row["created_at_unix_s"],
-        sandbox=row["sandbox"],
-    )
-
-
 # -- parameters -----------------------------------------------------------------------------
 
 
@@ -83,17 +67,6 @@ def parameters_row(parameters: Parameters) -> Row:
         "functions": spell([function.hash for function in parameters.functions]),
         "body": Free(spell(body)),
     }
-
-
-def parameters_of(row: Mapping[str, Any], functions: Iterable[str]) -> Parameters:
-    """Read the row of a parameters version and the bodies of its functions."""
-    body = read(row["body"])
-    return Parameters(
-        functions=tuple(Function.from_json(read(function)) for function in functions),
-        instructions=body["instructions"],
-        demonstrations=tuple(Demonstration.from_json(d) for d in body["demonstrations"]),
-        model=body["model"],
-    )
 
 
 # -- episodes -------------------------------------------------------------------------------
@@ -149,43 +122,6 @@ def function_call_rows(episode: Episode) -> list[Row]:
         }
         for index, call in enumerate(episode.calls)
     ]
-
-
-def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
-    """Read the row of an episode and the times of its function calls."""
-    body = read(unpack(row["packed"]))
-    scored = row["score"] is not None
-    calls = zip(body["calls"], elapsed_s, strict=True)
-    return Episode(
-        id=row["episode_id"],
-        run_id=row["run_id"],
-        job=Job(
-            evaluation=row["evaluation"],
-            parameters_version=row["parameters_version"],
-            task_id=body["task_id"],
-            repeat=row["repeat"],
-        ),
-        prompt=body["prompt"],
-        messages=tuple(Message.from_json(message) for message in body["messages"]),
-        calls=tuple(
-            FunctionCall(
-                name=name,
-                arguments=arguments,
-                outcome=outcome,
-                result=result,
-                function_hash=function_hash,
-                elapsed_s=seconds,
-            )
-            for (name, arguments, outcome, result, function_hash), seconds in calls
-        ),
-        answer=body["answer"],
-        end=row["ending"],
-        score=Score(value=row["score"], comment=body["comment"]) if scored else None,
-        failure=None if scored else Failure(kind=row["failure"], message=body["message"]),
-        usage=usage_of(row),
-        elapsed_s=row["elapsed_s"],
-        metadata=body["metadata"],
-    )
 
 
 # -- evaluations, decisions, events ---------------------------------------------------------
@@ -294,37 +230,6 @@ def call_row(record: CallRecord) -> Row:
     }
 
 
-def call_of(row: Mapping[str, Any]) -> CallRecord:
-    """Read the row of a model call."""
-    body = read(unpack(row["packed"]))
-    reply = body["reply"]
-    return CallRecord(
-        run_id=row["run_id"],
-        scope=row["scope"],
-        index=row["idx"],
-        repeat=row["repeat"],
-        request_hash=row["request_hash"],
-        request=_request_of(body["request"]),
-        reply=Reply(
-            message=Message.from_json(reply["message"]),
-            finish=reply["finish"],
-            usage=usage_of(row),
-            latency_s=row["latency_s"],
-            reasoning=reply.get("reasoning", ""),
-        ),
-        attempts=row["attempts"],
-        at_unix_s=row["at_unix_s"],
-    )
-
-
-def _request_of(data: Row) -> Request:
-    fields = dict(data)
-    fields["messages"] = tuple(Message.from_json(message) for message in data["messages"])
-    fields["tools"] = tuple(Tool(**tool) for tool in data.get("tools", ()))
-    fields["stop"] = tuple(data.get("stop", ()))
-    return Request(**fields)
-
-
 # -- usage ----------------------------------------------------------------------------------
 
 
@@ -342,17 +247,6 @@ def usage_columns(usage: Usage) -> Row:
 def bounded(usage: Usage) -> Usage:
     """Return a usage as it can be stored."""
     return Usage(**usage_columns(usage))
-
-
-def usage_of(row: Mapping[str, Any]) -> Usage:
-    """Read the five columns of a usage."""
-    return Usage(
-        calls=row["calls"],
-        prompt_tokens=row["prompt_tokens"],
-        completion_tokens=row["completion_tokens"],
-        cached_tokens=row["cached_tokens"],
-        cost_pusd=row["cost_pusd"],
-    )
 
 
 def ordered(found: Iterable[Mapping[str, Any]]) -> list[Row]:

@@ -17,7 +17,7 @@ from ..engine.events import EpisodeFinished, Event, RunFinished
 from ..engine.parameters import Parameters
 from ..engine.ports import Clock
 from ..engine.usage import Usage
-from . import rows
+from . import rows, values
 from .ownership import RunLock
 from .problems import translate
 from .queries import queries
@@ -101,7 +101,7 @@ class SqliteStore:
     async def load_run(self, run_id: str) -> RunRecord | None:
         """Return a run as it was last begun, with its status now."""
         found = await self._read("find_run", {"id": run_id}, settled=True)
-        return rows.run_of(found[0]) if found else None
+        return values.run_of(found[0]) if found else None
 
     async def seconds(self, run_id: str) -> float:
         """Return how long a run was at work, over all its stops; 0 for an unknown run."""
@@ -156,12 +156,12 @@ class SqliteStore:
         if not found:
             return None
         functions = await self._read("functions_of", {"functions": found[0]["functions"]})
-        return rows.parameters_of(found[0], [row["body"] for row in functions])
+        return values.parameters_of(found[0], [row["body"] for row in functions])
 
     async def _episode(self, row: Row) -> Episode:
         key = {"run_id": row["run_id"], "episode_id": row["episode_id"]}
         calls = await self._read("calls_of_episode", key)
-        return rows.episode_of(row, [call["elapsed_s"] for call in calls])
+        return values.episode_of(row, [call["elapsed_s"] for call in calls])
 
     # -- model calls ------------------------------------------------------------------------
 
@@ -178,15 +178,15 @@ class SqliteStore:
             "request_hash": request_hash,
         }
         found = await self._read("find_call", key)
-        return rows.call_of(found[0]) if found else None
+        return values.call_of(found[0]) if found else None
 
     async def find_cached(self, request_hash: str, repeat: int) -> CallRecord | None:
         found = await self._read("find_cached", {"request_hash": request_hash, "repeat": repeat})
-        return rows.call_of(found[0]) if found else None
+        return values.call_of(found[0]) if found else None
 
     async def used(self, run_id: str) -> Usage:
         found = await self._read("used", {"run_id": run_id}, settled=True)
-        return rows.usage_of(found[0])
+        return values.usage_of(found[0])
 
     # -- for tests and comparisons ----------------------------------------------------------
 

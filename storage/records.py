@@ -1,0 +1,112 @@
+"""A stored run as it is read: plain values, one class per question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine.parameters import Parameters
+from ..engine.usage import NO_USAGE, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """One evaluation. `score` is None while it is not finished, or if it was void."""
+
+    evaluation: str
+    version: str
+    planned: int | None = None  # episodes
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    tasks: int = 0  # with at least one scored episode
+    episodes: int = 0  # scored
+    failed: int = 0
+    usage: Usage = NO_USAGE
+    at_unix_s: float = 0.0  # when it began
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditRecord:
+    """One action of the optimizer."""
+
+    step: int
+    action: int
+    edit: Mapping[str, Any] | None  # as `edit_to_json` spells it; None: unreadable
+    refused: str = ""  # why; empty: applied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One proposal and what became of it."""
+
+    step: int
+    outcome: str  # accepted, rolled_back, unchanged, void
+    reason: str
+    incumbent_version: str
+    candidate_version: str
+    incumbent_score: float | None
+    score: float | None
+    effect: float | None
+    low: float | None  # of the effect
+    high: float | None
+    episodes: int
+    usage: Usage
+    details: Mapping[str, Any]  # verdict, p_value, alpha and what the policy adds
+    edits: tuple[EditRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionUse:
+    """How a function, or a frozen tool, was used over the whole run."""
+
+    name: str
+    function_hash: str | None  # None: a frozen tool, or a name that no tool has
+    calls: int
+    outcomes: Mapping[str, int]  # value, exception, timeout, refused, system_failure -> calls
+    elapsed_s: float  # of all calls
+    episodes: int  # scored episodes that called it
+    solved: int  # of these
+    failed: int  # failed episodes that called it
+
+    @property
+    def errors(self) -> int:
+        """Calls that gave no value."""
+        return self.calls - self.outcomes.get("value", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as it stands in a list."""
+
+    id: str
+    kind: str
+    name: str
+    status: str  # running, done, failed, paused, interrupted
+    stopped_by: str
+    message: str
+    sandbox: str
+    seed: int
+    created_at_unix_s: float
+    seconds: float  # at work, over all stops
+    usage: Usage
+    before: Mapping[str, Evaluated] = field(default_factory=dict)  # split -> first score
+    after: Mapping[str, Evaluated] = field(default_factory=dict)  # split -> of the best version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """Everything that is stored of a run, but its conversations."""
+
+    summary: RunSummary
+    config: Mapping[str, Any]
+    task_hashes: Mapping[str, str]
+    step: int  # steps done
+    initial: Parameters
+    final: Parameters  # the best accepted ones so far
+    parameters: Mapping[str, Parameters]  # version -> every version of the run
+    evaluations: tuple[Evaluated, ...]
+    decisions: tuple[Decision, ...]
+    functions: tuple[FunctionUse, ...]
+    costs: Mapping[str, Usage]  # part (agent, optimizer, ...) -> what it used

@@ -1,0 +1,329 @@
+"""Reads stored runs for people: lists them, finds one, shows all of it. Never writes.
+
+Synchronous and light on purpose: `funcforge runs` must start fast, and a run may be writing to the
+same file meanwhile.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from ..engine.errors import RunNotFound
+from ..engine.parameters import Parameters
+from ..engine.usage import Usage
+from . import values
+from .ownership import is_alive
+from .problems import FACTS, check_version, translate
+from .queries import queries
+from .records import Decision, EditRecord, Evaluated, FunctionUse, RunSummary, RunView
+from .spelling import read, unpack
+
+__all__ = [
+    "Decision",
+    "EditRecord",
+    "Evaluated",
+    "FunctionUse",
+    "RunReader",
+    "RunSummary",
+    "RunView",
+]
+
+BUSY_TIMEOUT_S = 5.0
+_SHOWN_CANDIDATES = 5  # run ids that an ambiguous name is answered with
+
+# what SQLite says when it may not make its side files beside the database
+_NO_FOLDER = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+_Row = Mapping[str, Any]
+
+
+class RunReader:
+    """Stored runs. Use as `with RunReader(path) as reader`. A missing file holds no runs.
+
+    Raises:
+        StoreLocked, StoreTooNew, StoreCorrupt, StoreError: From every method.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+        self._connection = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def resolve(self, name: str) -> str:
+        """Return the id of the run that a person means: an id, its beginning, or `latest`.
+
+        Raises:
+            RunNotFound: No run, or several runs, are meant.
+        """
+        if name == "latest":
+            found = self._read("newest_runs", limit=1)
+        else:
+            found = self._read("runs_beginning", name=name)
+            exact = [row for row in found if row["id"] == name]
+            found = exact or found
+        if len(found) == 1:
+            return str(found[0]["id"])
+        raise RunNotFound(_not_found(name, [row["id"] for row in found]), file=str(self.path))
+
+    def runs(self, limit: int | None = None) -> list[RunSummary]:
+        """Return the runs, newest first."""
+        with self._snapshot():
+            found = self._read("newest_runs", limit=-1 if limit is None else limit)
+            return [self._summary(row) for row in found]
+
+    def view(self, run_id: str) -> RunView:
+        """Return everything about one run but its conversations.
+
+        Raises:
+            RunNotFound: There is no run of exactly this id.
+        """
+        with self._snapshot():
+            return self._view(run_id)
+
+    def _view(self, run_id: str) -> RunView:
+        found = self._read("find_run", id=run_id)
+        if not found:
+            raise RunNotFound(_not_found(run_id, ()), file=str(self.path))
+        row = found[0]
+        evaluations = self._evaluations(run_id)
+        state = self._state(run_id)
+        parameters = self._parameters(run_id)
+        first = next((e.version for e in evaluations if e.version in parameters), "")
+        initial = parameters.get(state.get("initial", first), Parameters())
+        return RunView(
+            summary=self._summary(row),
+            config=read(row["config"]),
+            task_hashes=read(row["task_hashes"]),
+            step=state.get("step", 0),
+            initial=initial,
+            final=parameters.get(state.get("incumbent", first), initial),
+            parameters=parameters,
+            evaluations=tuple(evaluations),
+            decisions=tuple(self._decisions(run_id)),
+            functions=tuple(self._functions(run_id)),
+            costs={r["part"]: values.usage_of(r) for r in self._read("costs", run_id=run_id)},
+        )
+
+    # -- parts of a view --------------------------------------------------------------------
+
+    def _summary(self, row: _Row) -> RunSummary:
+        before, after = self._sides(row)
+        status = row["status"]
+        if status == "running" and not is_alive(self.path, row["id"]):
+            status = "interrupted"  # its process died without a word
+        return RunSummary(
+            id=row["id"],
+            kind=row["kind"],
+            name=row["name"],
+            status=status,
+            stopped_by=row["stopped_by"],
+            message=row["message"],
+            sandbox=row["sandbox"],
+            seed=row["seed"],
+            created_at_unix_s=row["created_at_unix_s"],
+            seconds=row["seconds"],
+            usage=values.usage_of(row),
+            before=before,
+            after=after,
+        )
+
+    def _sides(self, row: _Row) -> tuple[dict[str, Evaluated], dict[str, Evaluated]]:
+        """Return the scores before and after, by split: what the trainer itself holds so."""
+        if row["kind"] != "train":
+            found = {_split(e.evaluation): e for e in self._evaluations(row["id"])}
+            return {}, {split: e for split, e in found.items() if e.score is not None}
+        sides: dict[str, dict[str, Evaluated]] = {"before": {}, "after": {}}
+        for name, summary in self._state(row["id"]).get("summaries", {}).items():
+            side, _, split = name.partition("/")
+            if side in sides:
+                sides[side][split] = _told(summary)
+        return sides["before"], sides["after"]
+
+    def _state(self, run_id: str) -> dict[str, Any]:
+        """Return the trainer's state at the last checkpoint."""
+        found = self._read("last_checkpoint", run_id=run_id)
+        state = read(unpack(found[0]["packed"])) if found else None
+        return state if isinstance(state, dict) else {}
+
+    def _evaluations(self, run_id: str) -> list[Evaluated]:
+        return [_evaluated(row) for row in self._read("evaluations_of", run_id=run_id)]
+
+    def _parameters(self, run_id: str) -> dict[str, Parameters]:
+        functions = {
+            row["hash"]: row["body"] for row in self._read("rows_of_functions", run_id=run_id)
+        }
+        return {
+            row["version"]: values.parameters_of(
+                row, [functions[name] for name in read(row["functions"])]
+            )
+            for row in self._read("rows_of_parameters", run_id=run_id)
+        }
+
+    def _decisions(self, run_id: str) -> Iterable[Decision]:
+        edits = self._edits(run_id)
+        for row in self._read("decisions_of", run_id=run_id):
+            yield Decision(
+                step=row["step"],
+                outcome=row["outcome"],
+                reason=row["reason"],
+                incumbent_version=row["incumbent_version"],
+                candidate_version=row["candidate_version"],
+                incumbent_score=row["incumbent_score"],
+                score=row["score"],
+                effect=row["effect"],
+                low=row["low"],
+                high=row["high"],
+                episodes=row["episodes"],
+                usage=values.usage_of(row),
+                details=read(row["details"]),
+                edits=tuple(edit for edit in edits if edit.step == row["step"]),
+            )
+
+    def _edits(self, run_id: str) -> list[EditRecord]:
+        bodies = [
+            read(row["body"])
+            for row in self._read("events_of", run_id=run_id, event="EditProposed")
+        ]
+        edits = [
+            EditRecord(
+                step=body["step"],
+                action=body["action"],
+                edit=body["edit"],
+                refused=body["refused"],
+            )
+            for body in bodies
+        ]
+        return sorted(edits, key=lambda edit: (edit.step, edit.action))
+
+    def _functions(self, run_id: str) -> Iterable[FunctionUse]:
+        outcomes: dict[tuple[str, str | None], dict[str, int]] = {}
+        for row in self._read("function_outcomes", run_id=run_id):
+            counted = outcomes.setdefault((row["name"], row["function_hash"]), {})
+            counted[row["outcome"]] = row["calls"]
+        for row in self._read("function_uses", run_id=run_id):
+            counted = outcomes[row["name"], row["function_hash"]]
+            yield FunctionUse(
+                name=row["name"],
+                function_hash=row["function_hash"],
+                calls=row["calls"],
+                outcomes=counted,
+                elapsed_s=row["elapsed_s"],
+                episodes=row["episodes"],
+                solved=row["solved"],
+                failed=row["failed"],
+            )
+
+    # -- the file ---------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection | None:
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return None
+        try:
+            connection = self._connect("mode=ro")
+            try:
+                found = self._version(connection)
+            except sqlite3.OperationalError as error:
+                connection.close()
+                wal = self.path.with_name(self.path.name + "-wal")
+                if error.sqlite_errorcode & 0xFF not in _NO_FOLDER or wal.exists():
+                    raise
+                # in a folder where we may not write: nobody else writes there either
+                connection = self._connect("immutable=1")
+                found = self._version(connection)
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+        return connection if found else None
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        return check_version(tuple(connection.execute(FACTS).fetchone()), self.path)
+
+    def _connect(self, option: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?{option}", uri=True, timeout=BUSY_TIMEOUT_S
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Show every query within the same state of the file, while a run writes to it."""
+        if self._connection is None:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _read(self, query: str, **parameters: Any) -> Sequence[_Row]:
+        if self._connection is None:
+            return ()
+        try:
+            found = self._connection.execute(queries()[query], parameters).fetchall()
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+        return [dict(row) for row in found]
+
+
+def _split(evaluation: str) -> str:
+    return evaluation.partition("/")[0]
+
+
+def _evaluated(row: _Row) -> Evaluated:
+    finished = row["score"] is not None
+    return Evaluated(
+        evaluation=row["evaluation"],
+        version=row["parameters_version"],
+        planned=row["planned"],
+        score=row["score"],
+        low=row["low"],
+        high=row["high"],
+        tasks=row["tasks"] or 0,
+        episodes=row["episodes"] or 0,
+        failed=row["failed"] or 0,
+        usage=values.usage_of(row) if finished else Usage(),
+        at_unix_s=row["at_unix_s"],
+    )
+
+
+def _told(summary: _Row) -> Evaluated:
+    """Read an `EvaluationFinished` as the trainer's state holds it."""
+    return Evaluated(
+        evaluation=summary["evaluation"],
+        version=summary["parameters_version"],
+        score=summary["score"],
+        low=summary["low"],
+        high=summary["high"],
+        tasks=summary["tasks"],
+        episodes=summary["episodes"],
+        failed=summary["failed"],
+        usage=Usage(**summary["usage"]),
+        at_unix_s=summary["at_unix_s"],
+    )
+
+
+def _not_found(name: str, found: Sequence[str]) -> str:
+    if len(found) > 1:
+        listed = ", ".join(found[:_SHOWN_CANDIDATES])
+        more = ", ..." if len(found) > _SHOWN_CANDIDATES else ""
+        return f"{name!r} is the beginning of {len(found)} runs: {listed}{more}. Type more of it"
+    if name == "latest":
+        return "there are no runs yet"
+    return f"there is no run {name!r}. `funcforge runs` lists them"
