@@ -2,80 +2,58 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from ...engine.errors import FuncforgeError
 from .output import INTERRUPTED, USAGE, report_error
 
-# plain help: rich would cost 0.1 s of start-up
-app = typer.Typer(
-    name="funcforge",
-    help="Train LLM agents without touching model weights: learn the agent's functions.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Settings of the run.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its beginning.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
-Store = Annotated[
-    str | None,
-    typer.Option(
-        "--store", metavar="FILE", envvar="FUNCFORGE_STORE__PATH", show_default=False,
-        help="Database of the runs. Default: .funcforge/runs.db",
-    ),
-]  # fmt: skip
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+FILE = click.Path(path_type=Path)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object to stdout.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+overrides = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True,
+    help="Override a setting; may be repeated.",
+)  # fmt: skip
+store = click.option(
+    "--store", metavar="FILE", envvar="FUNCFORGE_STORE__PATH",
+    help="Database of the runs.  [default: .funcforge/runs.db]",
+)  # fmt: skip
+run = click.argument("run", metavar="RUN")
+config = click.argument("config", metavar="CONFIG.toml", type=FILE)
 
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code."""
     try:
-        code = app(args=list(arguments), standalone_mode=True)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else USAGE
+        code = app.main(args=list(arguments), prog_name="funcforge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
     except FuncforgeError as error:
         # before a run began: something that a person can put right
         report_error(error, as_json="--json" in arguments)
         return USAGE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     return code if isinstance(code, int) else 0
 
 
-def _version(value: bool) -> None:
-    if value:
-        from ... import __version__
-
-        typer.echo(f"funcforge {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
-    ] = False,
-) -> None:
-    pass
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(package_name="funcforge", message="%(package)s %(version)s")
+def app() -> None:
+    """Train LLM agents without touching model weights: learn the agent's functions."""
 
 
 @app.command()
-def train(
-    config: ConfigFile, overrides: Set = None, json: Json = False, quiet: Quiet = False
-) -> None:
+@config
+@overrides
+@as_json
+@quiet
+def train(**given: Any) -> int:
     """Train an agent's functions on tasks.
 
     Live progress goes to stderr; at the end the run id and a summary. Ctrl-C drains what is in
@@ -83,149 +61,125 @@ def train(
     """
     from .running import train
 
-    _exit(train(config, overrides or (), as_json=json, quiet=quiet))
+    return train(**given)
 
 
 @app.command()
-def evaluate(
-    subject: Annotated[str, typer.Argument(metavar="CONFIG.toml|RUN", help="What to score.")],
-    overrides: Set = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    store: Store = None,
-) -> None:
+@click.argument("subject", metavar="CONFIG.toml|RUN")
+@overrides
+@store
+@as_json
+@quiet
+def evaluate(**given: Any) -> int:
     """Score parameters on tasks, without learning.
 
     With a config: the parameters that it names, or none. With a run: its best ones, on its tasks.
     """
     from .running import evaluate
 
-    _exit(evaluate(subject, overrides or (), store=store, as_json=json, quiet=quiet))
+    return evaluate(**given)
 
 
 @app.command()
-def resume(
-    run: RunName,
-    overrides: Set = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    store: Store = None,
-) -> None:
+@run
+@overrides
+@store
+@as_json
+@quiet
+def resume(**given: Any) -> int:
     """Go on with a run that was stopped.
 
     After a budget ran out: --set budget.calls=5000.
     """
     from .running import resume
 
-    _exit(resume(run, overrides or (), store=store, as_json=json, quiet=quiet))
+    return resume(**given)
 
 
 @app.command()
-def runs(
-    json: Json = False,
-    store: Store = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Newest runs only.")] = 50,
-) -> None:
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=50, show_default=True,
+              help="Newest runs only.")  # fmt: skip
+@store
+@as_json
+def runs(**given: Any) -> int:
     """List the runs, newest first."""
-    from .reading import runs
+    from .listing import runs
 
-    _exit(runs(store, limit=limit, as_json=json))
+    return runs(**given)
 
 
 @app.command()
-def show(
-    run: RunName,
-    json: Json = False,
-    store: Store = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Where to write the report.",
-                     show_default=False),
-    ] = None,
-) -> None:  # fmt: skip
+@run
+@click.option("--html", type=FILE, metavar="FILE", help="Where to write the report.")
+@store
+@as_json
+def show(**given: Any) -> int:
     """Show a run and write its HTML report.
 
-    Learning curve, decisions and why, functions, cost.
+    Learning curve, decisions and why, functions, cost. RUN is an id, its beginning, or `latest`.
     """
     from .reading import show
 
-    _exit(show(run, store, html=html, as_json=json))
+    return show(**given)
 
 
 @app.command()
-def diff(
-    run: RunName,
-    a: Annotated[
-        str | None, typer.Argument(metavar="A", help="Version or step; default: the start.")
-    ] = None,
-    b: Annotated[
-        str | None, typer.Argument(metavar="B", help="Version or step; default: the result.")
-    ] = None,
-    json: Json = False,
-    store: Store = None,
-) -> None:
+@run
+@click.argument("a", required=False)
+@click.argument("b", required=False)
+@store
+@as_json
+def diff(**given: Any) -> int:
     """Show how functions changed in a run.
 
     A and B are versions, or steps, or `start` and `result`.
     """
     from .reading import diff
 
-    _exit(diff(run, a, b, store, as_json=json))
+    return diff(**given)
 
 
 @app.command()
-def export(
-    run: RunName,
-    form: Annotated[str, typer.Option("--format", help="python, openai or json.")] = "python",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.",
-                     show_default=False),
-    ] = None,
-    version: Annotated[
-        str | None,
-        typer.Option("--version", metavar="V", help="Version or step; default: the result."),
-    ] = None,
-    json: Json = False,
-    store: Store = None,
-) -> None:  # fmt: skip
+@run
+@click.option("--format", "form", metavar="FORMAT", default="python", show_default=True,
+              help="python, openai or json.")  # fmt: skip
+@click.option("--output", "-o", type=FILE, metavar="FILE", help="Instead of stdout.")
+@click.option("--version", metavar="V", help="Version or step.  [default: the result]")
+@store
+@as_json
+def export(**given: Any) -> int:
     """Write the learned functions for use elsewhere."""
     from .reading import export
 
-    _exit(export(run, store, form=form, output=output, version=version, as_json=json))
+    return export(**given)
 
 
 @app.command()
-def call(
-    file: Annotated[Path, typer.Argument(metavar="FUNCTIONS.py", help="An export, or any file.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Function to call.")],
-    arguments: Annotated[
-        str, typer.Option("--args", metavar="JSON", help="Its arguments, as one object.")
-    ] = "{}",
-    overrides: Set = None,
-    json: Json = False,
-) -> None:
-    """Call one function in the sandbox."""
+@click.argument("file", metavar="FUNCTIONS.py", type=FILE)
+@click.argument("name")
+@click.option("--args", "arguments", metavar="JSON", default="{}",
+              help="Its arguments, as one object.")  # fmt: skip
+@overrides
+@as_json
+def call(**given: Any) -> int:
+    """Call one function in the sandbox.
+
+    FUNCTIONS.py is an export, or any file that defines NAME; it is not imported here.
+    """
     from .calling import call
 
-    _exit(call(file, name, arguments, overrides or (), as_json=json))
+    return call(**given)
 
 
 @app.command()
-def doctor(
-    config: Annotated[
-        Path | None,
-        typer.Argument(metavar="[CONFIG.toml]", help="Also check this config; spends nothing."),
-    ] = None,
-    overrides: Set = None,
-    json: Json = False,
-) -> None:
-    """Say what is missing and how to fix it."""
+@click.argument("config", metavar="[CONFIG.toml]", type=FILE, required=False)
+@overrides
+@as_json
+def doctor(**given: Any) -> int:
+    """Say what is missing and how to fix it.
+
+    With a config: also its tasks, prompts, models and keys. Spends nothing.
+    """
     from .diagnosing import doctor
 
-    _exit(doctor(config, overrides or (), as_json=json))
-
-
-def _exit(code: int) -> Any:
-    sys.stdout.flush()
-    raise typer.Exit(code)
+    return doctor(**given)

@@ -19,14 +19,14 @@ from ..views.text import duration, printable
 from .output import DONE, FAILED, print_json, say, show
 
 
-def call(path: Path, name: str, arguments: str, overrides: Sequence[str], *, as_json: bool) -> int:
+def call(file: Path, name: str, arguments: str, overrides: Sequence[str], *, as_json: bool) -> int:
     """Call a function; exit code 0 if it returned a value.
 
     Raises:
         ConfigError: The file holds no such function, or the arguments are no JSON object.
         SandboxUnavailable: No sandbox works on this machine.
     """
-    function = read_function(path, name)
+    function = read_function(file, name)
     values = _read_arguments(arguments)
     settings = load_sandbox(overrides=overrides)
     try:

@@ -12,17 +12,17 @@ from .output import DONE, FAILED, print_json, say, show
 _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "optional": ("–", "yellow")}
 
 
-def doctor(path: Path | None, overrides: Sequence[str], *, as_json: bool) -> int:
+def doctor(config: Path | None, overrides: Sequence[str], *, as_json: bool) -> int:
     """Check the machine, and a config if one is given; exit code 1 if something is missing.
 
     Raises:
         ConfigError: The config cannot be read.
     """
     checks = list(check_machine())
-    if path is not None:
+    if config is not None:
         from ..config import load_config
 
-        checks += check_config(load_config(path, overrides=overrides, purpose="evaluate"))
+        checks += check_config(load_config(config, overrides=overrides, purpose="evaluate"))
     missing = [check for check in checks if check.state == "missing"]
     if as_json:
         print_json(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...engine.errors import FuncforgeError
+from ...engine.usage import Usage
 from ..secrets import redactor
 from ..views.text import printable
 
@@ -42,6 +43,17 @@ def show_cells(cells: Sequence[tuple[str, str]]) -> None:
     from rich.text import Text
 
     Console(file=sys.stdout).print(Text.assemble(*cells), soft_wrap=True)
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """Return what was used."""
+    return {
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cost_usd": usage.cost_usd,
+    }
 
 
 def report_error(error: FuncforgeError, *, as_json: bool) -> None:

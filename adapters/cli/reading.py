@@ -1,11 +1,10 @@
-"""The commands that read what runs left: runs, show, diff, export."""
+"""The commands that read what a run left: show, diff, export."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from ...engine.errors import ConfigError
@@ -17,40 +16,15 @@ from ..views.diff import Changed, changes
 from ..views.lines import OUTCOMES, UNSAFE_WARNING
 from ..views.story import Step, Story
 from ..views.text import duration, one_line, percent, plural, points, usd
-from .output import DONE, colours, print_json, say, show_cells
+from .output import DONE, colours, print_json, say, show_cells, usage_json
 from .output import show as put
 from .stored import open_reader, read_story
-from .summary import change, evaluation_json, run_json, summary_json, usage_json
+from .summary import change, evaluation_json, run_json
 
-_STATUS_STYLES = {"done": "green", "failed": "red", "running": "cyan"}
 _LINE_STYLES = {"add": "green", "remove": "red", "hunk": "cyan", "same": ""}
 
 
-def runs(store: str | None, *, limit: int, as_json: bool) -> int:
-    """List the runs of a database, newest first.
-
-    Raises:
-        StoreError: The database cannot be read.
-    """
-    found = open_reader(store).runs(limit)
-    if as_json:
-        print_json({"runs": [summary_json(run) for run in found]})
-        return DONE
-    if not found:
-        say("no runs yet: start one with `funcforge train CONFIG.toml`")
-    width = max((len(run.id) for run in found), default=0)
-    for run in found:
-        date = datetime.fromtimestamp(run.created_at_unix_s).strftime("%Y-%m-%d %H:%M")
-        style = _STATUS_STYLES.get(run.status, "yellow")
-        put(
-            f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
-            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  {one_line(run.name, 40)}",
-            style="bold red" if run.sandbox == "unsafe" else style,
-        )
-    return DONE
-
-
-def show(name: str, store: str | None, *, html: Path | None, as_json: bool) -> int:
+def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> int:
     """Tell one run, and write its HTML report.
 
     Raises:
@@ -60,7 +34,7 @@ def show(name: str, store: str | None, *, html: Path | None, as_json: bool) -> i
     from ..views.report import render_report
 
     reader = open_reader(store)
-    story = read_story(reader, reader.resolve(name))
+    story = read_story(reader, reader.resolve(run))
     report = html or reader.path.parent / "reports" / f"{story.run_id}.html"
     _write(report, render_report(story))
     if as_json:
@@ -73,7 +47,7 @@ def show(name: str, store: str | None, *, html: Path | None, as_json: bool) -> i
     return DONE
 
 
-def diff(name: str, a: str | None, b: str | None, store: str | None, *, as_json: bool) -> int:
+def diff(run: str, a: str | None, b: str | None, store: str | None, *, as_json: bool) -> int:
     """Show how functions changed between two versions of a run.
 
     Raises:
@@ -81,7 +55,7 @@ def diff(name: str, a: str | None, b: str | None, store: str | None, *, as_json:
         StoreError: The database cannot be read.
     """
     reader = open_reader(store)
-    story = read_story(reader, reader.resolve(name))
+    story = read_story(reader, reader.resolve(run))
     old, new = find_version(story, a or "start"), find_version(story, b or "result")
     found = changes(old, new)
     if as_json:
@@ -109,7 +83,7 @@ def diff(name: str, a: str | None, b: str | None, store: str | None, *, as_json:
 
 
 def export(
-    name: str,
+    run: str,
     store: str | None,
     *,
     form: str,
@@ -127,7 +101,7 @@ def export(
         allowed = ", ".join(EXPORTERS)
         raise ConfigError(f"there is no format {form!r}; allowed are {allowed}", key="--format")
     reader = open_reader(store)
-    story = read_story(reader, reader.resolve(name))
+    story = read_story(reader, reader.resolve(run))
     parameters = find_version(story, version or "result")
     text = EXPORTERS[form](parameters, _origin(story, parameters))
     if output is not None:

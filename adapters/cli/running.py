@@ -25,14 +25,14 @@ from .stored import open_reader, read_story
 from .summary import evaluation_json, run_json, say_summary
 
 
-def train(path: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
+def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
     """Train from a config file.
 
     Raises:
         FuncforgeError: Nothing was run: the config, the sandbox or the database cannot be used.
     """
-    config = load_config(path, overrides=overrides)
-    return _run(config, partial(open_training, config), Opening(), as_json, quiet)
+    settings = load_config(config, overrides=overrides)
+    return _run(settings, partial(open_training, settings), Opening(), as_json, quiet)
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
 
 
 def resume(
-    name: str, overrides: Sequence[str], *, store: str | None, as_json: bool, quiet: bool
+    run: str, overrides: Sequence[str], *, store: str | None, as_json: bool, quiet: bool
 ) -> int:
     """Go on with a stopped run.
 
@@ -61,7 +61,7 @@ def resume(
         FuncforgeError: Nothing was run.
     """
     reader = open_reader(store)
-    story = read_story(reader, reader.resolve(name))
+    story = read_story(reader, reader.resolve(run))
     if story.status == "done":
         raise ConfigError(f"run {story.run_id} is done: there is nothing to resume")
     overrides = _with_store(overrides, store)

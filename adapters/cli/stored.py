@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...storage.runs import RunReader
-from ..views.story import Story, tell
+
+if TYPE_CHECKING:
+    from ..views.story import Story
 
 DEFAULT = ".funcforge/runs.db"
 
@@ -24,4 +28,6 @@ def read_story(reader: RunReader, run_id: str) -> Story:
         RunNotFound: There is no such run.
         StoreError: The database cannot be read.
     """
+    from ..views.story import tell  # not needed to list runs
+
     return tell(reader.view(run_id))

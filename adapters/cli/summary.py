@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...engine.usage import Usage
-from ...storage.records import RunSummary
 from ..views.lines import UNSAFE_WARNING
 from ..views.story import Scored, Story
 from ..views.text import duration, one_line, percent, plural, usd
-from .output import say
+from .output import say, usage_json
 
 SPLITS = ("train", "validation", "test")
 
@@ -67,35 +65,6 @@ def scored_json(scored: Scored | None) -> dict[str, Any] | None:
         "high": scored.high,
         "tasks": scored.tasks,
         "failed": scored.failed,
-    }
-
-
-def summary_json(run: RunSummary) -> dict[str, Any]:
-    """Return one entry of `runs --json`."""
-    return {
-        "run_id": run.id,
-        "kind": run.kind,
-        "name": run.name,
-        "status": run.status,
-        "stopped_by": run.stopped_by,
-        "created_at_unix_s": run.created_at_unix_s,
-        "seconds": run.seconds,
-        "seed": run.seed,
-        "sandbox": run.sandbox,
-        "before": {split: one.score for split, one in run.before.items()},
-        "after": {split: one.score for split, one in run.after.items()},
-        "usage": usage_json(run.usage),
-    }
-
-
-def usage_json(usage: Usage) -> dict[str, Any]:
-    """Return what was used."""
-    return {
-        "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "cost_usd": usage.cost_usd,
     }
 
 

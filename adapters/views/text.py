@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TYPE_CHECKING
 
-from .tracking import Accuracy
+if TYPE_CHECKING:
+    from .tracking import Accuracy
 
 # categories that could move a terminal's cursor or reverse the text: control, format, surrogate
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})

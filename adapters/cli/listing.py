@@ -1,0 +1,56 @@
+"""The command `runs`. Light at import: it is asked often, and for little."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ...storage.records import RunSummary
+from ..views.text import one_line, usd
+from .output import DONE, print_json, say, usage_json
+from .output import show as put
+from .stored import open_reader
+
+_STATUS_STYLES = {"done": "green", "failed": "red", "running": "cyan"}
+
+
+def runs(store: str | None, *, limit: int, as_json: bool) -> int:
+    """List the runs of a database, newest first.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    found = open_reader(store).runs(limit)
+    if as_json:
+        print_json({"runs": [summary_json(run) for run in found]})
+        return DONE
+    if not found:
+        say("no runs yet: start one with `funcforge train CONFIG.toml`")
+    width = max((len(run.id) for run in found), default=0)
+    for run in found:
+        date = datetime.fromtimestamp(run.created_at_unix_s).strftime("%Y-%m-%d %H:%M")
+        style = _STATUS_STYLES.get(run.status, "yellow")
+        put(
+            f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
+            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  {one_line(run.name, 40)}",
+            style="bold red" if run.sandbox == "unsafe" else style,
+        )
+    return DONE
+
+
+def summary_json(run: RunSummary) -> dict[str, Any]:
+    """Return one entry of `runs --json`."""
+    return {
+        "run_id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "status": run.status,
+        "stopped_by": run.stopped_by,
+        "created_at_unix_s": run.created_at_unix_s,
+        "seconds": run.seconds,
+        "seed": run.seed,
+        "sandbox": run.sandbox,
+        "before": {split: one.score for split, one in run.before.items()},
+        "after": {split: one.score for split, one in run.after.items()},
+        "usage": usage_json(run.usage),
+    }
