@@ -17,6 +17,7 @@ from .events import Event
 from .ports import Clock, EventSink
 
 QUEUE_EVENTS = 1024
+CLOSING_S = 10.0  # what a sink gets for the events still queued when the run ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class EventBus(AsyncContextManagerMixin):
         self._clock = clock or SystemClock()
         self._queue_events = queue_events
         self._queues: list[MemoryObjectSendStream[Event | _Flush]] = []
+        self._scopes: list[anyio.CancelScope] = []
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -69,6 +71,8 @@ class EventBus(AsyncContextManagerMixin):
                 # closing ends each pump behind the last event, so nothing published is lost
                 for queue in self._queues:
                     queue.close()
+                for scope in self._scopes:
+                    scope.deadline = anyio.current_time() + CLOSING_S
 
     def _attach(self, pumps: TaskGroup, sink: EventSink, *, lossless: bool) -> None:
         send, receive = anyio.create_memory_object_stream[Event | _Flush](self._queue_events)
@@ -99,7 +103,9 @@ class EventBus(AsyncContextManagerMixin):
         lossless: bool,
     ) -> None:
         broken = False
-        with queue:
+        # shielded: a run that is cancelled still hands on what was published
+        with queue, anyio.CancelScope(shield=True) as scope:
+            self._scopes.append(scope)
             async for event in queue:
                 if isinstance(event, _Flush):
                     event.reached.set()
