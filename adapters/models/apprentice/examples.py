@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .text import Question, read
-from .tooling import content_words
 
 _TARGET = re.compile(r"\s*[$€£]?(-?\d[\d,]*(?:\.(\d+))?)\s*[%a-z]*\s*", re.IGNORECASE)
 _SAME_WORDING = 0.5  # likeness of two questions that a person would call one template
@@ -32,7 +31,7 @@ class Example:
     @property
     def words(self) -> frozenset[str]:
         """The words that say what it is about."""
-        return content_words(self.question.words)
+        return self.question.content
 
     @property
     def number(self) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 from ....engine.messages import Message
 from .examples import Example
 from .functions import Known
+from .text import MAX_CHARS
 
 _FENCE = re.compile(r"^fence: (\S+)$", re.MULTILINE)
 _DETAIL = re.compile(r"(\w+)=(.*?)(?= \w+=|$)")
@@ -125,7 +126,7 @@ def _example(task: _Block, following: Sequence[_Block]) -> Example:
     confirmed = parts.get("ANSWER", "") if score >= 1 else ""  # a full score shows it is right
     return Example(
         task_id=task.details.get("id", ""),
-        text=parts.get("QUESTION", ""),
+        text=parts.get("QUESTION", "")[:MAX_CHARS],
         score=score,
         target=(parts.get("EXPECTED") or confirmed).strip(),
         used=tuple(dict.fromkeys(used)),

@@ -15,8 +15,9 @@ from .program import Expr, NoValue, evaluate
 from .search import aims, search
 from .tooling import Wording
 
-_BASIS_SIZES = (4, 3, 2, 1)  # examples that a program is searched on; the rest test it
-_REFINEMENTS = 4  # searches with a counterexample
+BASIS = 4  # examples that a program is searched on, fewer if those fail; the rest test it
+_REFINEMENTS = 3  # searches with a counterexample
+_MEANT = 3  # examples that a program explains by more than chance
 _READINGS = 3000  # ways to read another wording that are tried
 
 
@@ -66,10 +67,10 @@ def learn(examples: tuple[Example, ...]) -> Lesson | None:
         examples: With numbers as right answers, by falling likeness to the first.
     """
     best: _Fit | None = None
-    for size in _BASIS_SIZES:
+    for size in range(BASIS, 0, -1):
         if size <= len(examples):
             best = max(filter(None, (best, _fit(examples[:size], examples))), default=None)
-        if best is not None and len(best.explained) >= min(size, 3):
+        if best is not None and len(best.explained) >= min(size, _MEANT):
             break
     if best is None:
         return None
@@ -104,9 +105,9 @@ def _refined(best: _Fit, examples: Sequence[Example]) -> _Fit:
     """Search again with a counterexample: one that can be read but comes out wrong."""
     for _ in range(_REFINEMENTS):
         wrong = [e for e in examples if e not in best.explained and _read(best.cues, e)]
-        if not wrong or len(best.explained) < 2:
+        if not wrong or len(best.explained) < _MEANT:
             break
-        basis = [*best.explained[: _BASIS_SIZES[0]], wrong[0]]
+        basis = [*best.explained[:BASIS], wrong[0]]
         better = _fit(basis, examples)
         if better is None or better <= best:
             break

@@ -9,15 +9,17 @@ what was rejected alone not again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+from ....engine.canonical import content_hash
 from ....engine.messages import Message, Request, ToolCall
 from .examples import Example, Likeness
 from .functions import Known, write
 from .history import Functions, History, from_call, read_history
-from .lessons import Lesson, extend, learn
+from .lessons import BASIS, Lesson, extend, learn
 from .tooling import uses
 
 ACTIONS = frozenset({"add_function", "revise_function", "remove_function", "terminate"})
@@ -44,12 +46,11 @@ def propose(request: Request) -> Message:
     """Return the next action as a tool call, or several calls where the prompt wants them all."""
     history = read_history(request.messages)
     calls: list[ToolCall] = []
+    digest = content_hash([message.to_json() for message in request.messages])
     for _ in range(max(1, min(history.limit, _MOST_ACTIONS))):
         name, arguments = _next_action(history)
         text = json.dumps(arguments, ensure_ascii=False)
-        calls.append(
-            ToolCall(id=f"call_{request.hash[:12]}_{len(calls)}", name=name, arguments=text)
-        )
+        calls.append(ToolCall(id=f"call_{digest[:12]}_{len(calls)}", name=name, arguments=text))
         if name == "terminate":
             break
         known = from_call(arguments)
@@ -64,7 +65,7 @@ def _next_action(history: History) -> tuple[str, Mapping[str, Any]]:
     if useless is not None:
         return "remove_function", {"name": useless}
     failed = _open_questions(history)
-    idea = _choose([*_revisions(history, failed), *_additions(history, failed)], history)
+    idea = _choose(chain(_revisions(history, failed), _additions(history, failed)), history)
     if idea is None:
         return "terminate", {"reason": _why_nothing(history)}
     if idea.revises is not None:
@@ -73,27 +74,25 @@ def _next_action(history: History) -> tuple[str, Mapping[str, Any]]:
     return "add_function", write(lesson, _free_name(lesson, history)).to_json()
 
 
-def _choose(ideas: Sequence[_Idea], history: History) -> _Idea | None:
-    """Return the idea to try now: sure ones together, a doubtful one alone."""
-    refused = _rules([history.refused])
-    order = [idea for idea in ideas if _rule(idea) not in refused]
-    order.sort(key=lambda idea: (-idea.gain, idea.lesson.program.size))
-    rejected = _rules(history.rejected)
-    for idea in order:
-        if idea.sure and _rule(idea) not in rejected:
+def _choose(ideas: Iterable[_Idea], history: History) -> _Idea | None:
+    """Return the idea to try now: the first sure one, or else the best doubtful one, alone."""
+    refused, rejected = _rules([history.refused]), _rules(history.rejected)
+    doubtful: list[_Idea] = []
+    for idea in ideas:
+        rule = write(idea.lesson, "f").rule
+        if idea.sure and rule not in refused | rejected:
             return idea
+        doubtful.append(idea)
     if any(history.before.get(name) != known for name, known in history.now.items()):
         return None
-    alone = _rules([functions for functions in history.rejected if len(functions) == 1])
-    return next((idea for idea in order if _rule(idea) not in alone), None)
+    done = refused | _rules([functions for functions in history.rejected if len(functions) == 1])
+    doubtful = [idea for idea in doubtful if write(idea.lesson, "f").rule not in done]
+    # the most questions first, then the shorter program
+    return min(doubtful, key=lambda i: (-i.gain, i.lesson.program.size), default=None)
 
 
 def _rules(sets: Sequence[Functions]) -> set[tuple[str, str]]:
     return {known.rule for functions in sets for known in functions.values()}
-
-
-def _rule(idea: _Idea) -> tuple[str, str]:
-    return write(idea.lesson, "f").rule
 
 
 def _open_questions(history: History) -> list[Example]:
@@ -111,8 +110,10 @@ def _additions(history: History, failed: Sequence[Example]) -> Iterator[_Idea]:
     likeness = Likeness(history.examples)
     left = list(failed)
     while left:
-        lesson = learn((left[0], *likeness.nearest(left[0], left[1:], _ALIKE)))
-        done = {left[0]} if lesson is None else {left[0], *lesson.explained}
+        group = (left[0], *likeness.nearest(left[0], left[1:], _ALIKE))
+        lesson = learn(group)
+        # what the search began with is not tried again as another group
+        done = {*group[:BASIS], *(lesson.explained if lesson else ())}
         left = [example for example in left if example not in done]
         if lesson is not None:
             yield _Idea(lesson, len(lesson.explained))

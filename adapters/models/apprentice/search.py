@@ -21,6 +21,7 @@ _NOTHING: Interval = (math.inf, -math.inf)
 _CONSTANTS = (1, 2, 3, 4, 5, 7, 10, 12, 24, 60, 100, 1000, math.pi)
 _EXACT = 1e-9  # relative; what floats lose on the way
 _LARGEST_DIVISOR = 20  # of a straight line's slope
+_DEEP_EXAMPLES = 3  # with fewer, some long program nearly always fits
 _ENOUGH = 12  # programs of one depth that are worth checking
 
 
@@ -67,7 +68,7 @@ def search(leaves: Sequence[Leaf], aim: Aim) -> list[Expr]:
         lambda: _fitted(pairs, leaves, aim.bounds) if aim.deep and len(aim.bounds) > 1 else (),
         lambda: _halves(bank.entries, bank, aim.bounds),
     ]
-    if aim.deep:
+    if aim.deep and len(aim.bounds) >= _DEEP_EXAMPLES:
         depths.append(lambda: _thirds(leaves, pairs, bank, aim.bounds))
     for depth in depths:
         found = list(_first(depth(), 40 * _ENOUGH))
@@ -88,6 +89,11 @@ class _Bank:
         for entry in self.between(bounds[self.pivot]):
             if all(lo <= v <= hi for v, (lo, hi) in zip(entry.values, bounds, strict=True)):
                 yield entry.program
+
+    def has(self, bound: Interval) -> bool:
+        """Whether any entry lies there; most questions end here."""
+        first = bisect_left(self._keys, bound[0])
+        return first < len(self._keys) and self._keys[first] <= bound[1]
 
     def between(self, bound: Interval) -> Sequence[Leaf]:
         first = bisect_left(self._keys, bound[0])
@@ -136,7 +142,7 @@ def _halves(firsts: Sequence[Leaf], bank: _Bank, bounds: Sequence[Interval]) -> 
     pivot = bank.pivot
     for x in firsts:
         for inverse in _INVERSES:
-            if bank.between(inverse[2](x.values[pivot], bounds[pivot])):
+            if bank.has(inverse[2](x.values[pivot], bounds[pivot])):
                 for y in bank.within(_solve(x, inverse, bounds)):
                     yield _join(inverse[0], x.program, inverse[1], y)
 
@@ -151,7 +157,8 @@ def _thirds(
         for x in products:
             for y in bank.within(_solve(x, _INVERSES[0], inner)):
                 yield Expr("/", (Expr("+", (x.program, y)), z.program))
-    for z in leaves:
+    few = [Leaf((c,) * len(bounds), const(c)) for c in (2.0, 3.0)]
+    for z in (*leaves, *few):
         for inverse in _INVERSES:
             inner = _solve(z, inverse, bounds)
             if inner[bank.pivot][0] <= inner[bank.pivot][1]:

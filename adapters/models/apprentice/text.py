@@ -58,17 +58,22 @@ class Question:
     text: str
     tokens: tuple[Token, ...]
     words: frozenset[str]
+    content: frozenset[str]  # the words that say what it is about
 
 
-@lru_cache(maxsize=4096)
 def read(text: str) -> Question:
-    """Read a question. Pure; remembered only to save time."""
-    table, rest = _split_table(text[:MAX_CHARS])
+    """Read a question, up to `MAX_CHARS`."""
+    return _read(text[:MAX_CHARS])
+
+
+@lru_cache(maxsize=1024)  # only saves time: an agent reads a question at every turn
+def _read(text: str) -> Question:
+    table, rest = _split_table(text)
     tokens = _join_lists(list(_scan(rest)))
     if table:
         tokens = [*_mark_names(tokens, table), Token("stop", "."), Token("table", "table", table)]
     words = frozenset(t.text for t in tokens if t.kind == "word")
-    return Question(text, tuple(tokens), words)
+    return Question(text, tuple(tokens), words, words - STOP_WORDS)
 
 
 def _scan(text: str) -> Iterator[Token]:

@@ -51,11 +51,6 @@ class Use:
     rank: float  # higher fits better
 
 
-def content_words(words: Sequence[str] | frozenset[str]) -> frozenset[str]:
-    """Return the words that say what a question is about."""
-    return frozenset(word for word in words if word not in STOP_WORDS)
-
-
 def describe(summary: str, wordings: Sequence[Wording]) -> str:
     """Return a function's description."""
     lines = [", ".join(sorted(wording.words)) for wording in wordings]
@@ -145,7 +140,7 @@ def _use(question: Question, tool: Tool) -> Use | None:
 
 def _foreign_use(question: Question, tool: Tool) -> Use | None:
     """Fit a tool by its plain description, and its arguments by their names and types."""
-    about = content_words(_words_in(f"{tool.name} {tool.description}"))
+    about = _words_in(f"{tool.name} {tool.description}") - STOP_WORDS
     matched = len(about & question.words)
     if not about or matched < _FITS_FOREIGN * len(about):
         return None
