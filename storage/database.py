@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -48,13 +49,18 @@ async def open_store(
     ):
         writer = GroupWriter(connection, file, guard=environment_guard())
         store = SqliteStore(file, reader, writer, clock)
+        failed: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(writer.run)
             try:
                 yield store
+            except Exception as error:
+                failed = error  # raised below: the block's own error, not a group around it
             finally:
                 store.release_all()
                 writer.close()
+        if failed is not None:
+            raise failed
 
 
 def _real(path: str | Path) -> Path:
@@ -67,7 +73,7 @@ async def _connection(
     path: Path, busy_timeout_s: float, *, read_only: bool = False
 ) -> AsyncGenerator[aiosqlite.Connection]:
     if not read_only:
-        _make_folder(path)
+        _prepare_place(path)
     connection = aiosqlite.connect(
         f"file:{quote(str(path))}?mode={'ro' if read_only else 'rwc'}",
         uri=True,
@@ -96,7 +102,8 @@ def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
     return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
-def _make_folder(path: Path) -> None:
+def _prepare_place(path: Path) -> None:
+    """Make the folder, and say in words what SQLite would only call unable to open."""
     if path.is_dir():
         raise StoreError(f"{path}: this is a folder. Name a file for the database", path=str(path))
     try:
@@ -107,6 +114,15 @@ def _make_folder(path: Path) -> None:
             "another file",
             path=str(path),
         ) from error
+    # the file itself is not opened for this: closing it would drop the locks of another store
+    # of this process (POSIX)
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.R_OK | os.W_OK):
+            raise StoreError(
+                f"{path}: this user may not write in {place}. Give the right to write the database "
+                "and its folder, or name another file",
+                path=str(path),
+            )
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:

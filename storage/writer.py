@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -58,6 +59,7 @@ class GroupWriter:
     ) -> None:
         self._connection = connection
         self._path = path
+        self._file = path.stat()
         self._guard = guard
         self._queue: list[_Item] = []
         self._wake = anyio.Event()
@@ -137,7 +139,9 @@ class GroupWriter:
         if self.error is None and any(item.writes for item in group):
             try:
                 await self._transaction(group)
-            except (sqlite3.Error, OverflowError, ValueError, OSError) as error:
+            except StoreError as error:
+                self.error = error
+            except (sqlite3.Error, OverflowError, ValueError) as error:
                 self.error = translate(error, self._path)
                 self.error.__cause__ = error
         for item in group:
@@ -154,11 +158,25 @@ class GroupWriter:
                 for statement, rows in _by_statement(chunk):
                     # the generator is drawn from by SQLite's thread: packing costs no loop time
                     await connection.executemany(queries()[statement], self._stored(rows))
+            self._check_file()
             await connection.execute_fetchall("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # the first error is the one to tell
                 await connection.execute_fetchall("ROLLBACK")
             raise
+
+    def _check_file(self) -> None:
+        """Refuse to acknowledge rows in a file that nobody will find again."""
+        try:
+            same = os.path.samestat(self._path.stat(), self._file)
+        except OSError:
+            same = False
+        if not same:
+            raise StoreError(
+                f"{self._path}: the database was removed or replaced while it was in use. Put it "
+                "back, then resume the run",
+                path=str(self._path),
+            )
 
     def _stored(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:
