@@ -242,8 +242,6 @@ def _from_list(raw: list[Any]) -> dict[str, Any]:
 def _object_schema(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a schema of type object out of one, or out of a bare map of properties."""
     properties, rest = _split(raw)
-    if not isinstance(properties, dict):
-        raise InvalidEdit('arguments: "properties" must be an object of names and schemas.')
     required = rest.pop("required", None)
     named = [name for name in required if isinstance(name, str)] if _is_list(required) else []
     marked = [
@@ -260,27 +258,29 @@ def _object_schema(raw: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _split(raw: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _split(raw: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the properties, and the keywords beside them."""
-    if isinstance(raw.get("properties"), dict) and not isinstance(raw.get("type"), dict):
+    is_schema = "type" not in raw or raw["type"] in ("object", "dict")
+    if is_schema and "properties" in raw and isinstance(raw["properties"], dict):
         return raw["properties"], {k: v for k, v in raw.items() if k != "properties"}
-    # else a bare map of properties, which the reference asked its models for, with or without
-    # some keywords among them; a property's schema is an object or a short text
-    beside = {
-        key: value
-        for key, value in raw.items()
-        if (key == "type" and value in ("object", "dict"))
-        or (key == "required" and _is_list(value))
-        or (key == "additionalProperties" and isinstance(value, bool))
-    }
-    if beside.get("type") and raw.get("properties") is not None:
-        return raw["properties"], {k: v for k, v in raw.items() if k != "properties"}
-    properties = {k: v for k, v in raw.items() if k not in beside and k != "properties"}
-    if beside.get("type"):
-        texts = {k: v for k, v in properties.items() if not isinstance(v, dict)}
-        beside |= texts  # title, description, ...
-        properties = {k: v for k, v in properties.items() if isinstance(v, dict)}
-    return properties, beside
+    # a bare map of properties, which the reference asked its models for, perhaps with some
+    # keywords among them
+    beside = {key: value for key, value in raw.items() if _is_keyword(key, value)}
+    return {key: value for key, value in raw.items() if key not in beside}, beside
+
+
+def _is_keyword(key: str, value: Any) -> bool:
+    """Whether a key among bare properties is no argument's name: no schema has such a value."""
+    match key:
+        case "type":
+            return value in ("object", "dict")
+        case "required":
+            return _is_list(value)
+        case "additionalProperties":
+            return isinstance(value, bool)
+        case "$schema":
+            return isinstance(value, str)
+    return False
 
 
 def _property(schema: Any) -> Any:

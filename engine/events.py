@@ -86,6 +86,7 @@ class PromptTrimmed(Event):
     step: int
     messages_cut: int  # messages shortened in the middle
     episodes_left_out: int  # conversations that are only in the table
+    rejected_left_out: int = 0  # sets of the failure record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,6 +139,7 @@ class Dialogue:
                     step=self.situation.step,
                     messages_cut=prefix.messages_cut,
                     episodes_left_out=prefix.episodes_left_out,
+                    rejected_left_out=prefix.rejected_left_out,
                 )
             )
         return prefix
