@@ -56,12 +56,17 @@ class Likeness:
             for word in example.words:
                 counts[word] = counts.get(word, 0) + 1
         self._weights = {w: math.log(1 + len(known) / n) for w, n in counts.items()}
+        self._totals = {example.text: self._weigh(example.words) for example in known}
 
     def between(self, a: Example, b: Example) -> float:
-        """Return 1 for the same words and 0 for none in common."""
-        both = sum(self._weights.get(word, 1.0) for word in a.words & b.words)
-        either = sum(self._weights.get(word, 1.0) for word in a.words | b.words)
+        """Return 1 for the same words and 0 for none in common. Both must be known."""
+        both = self._weigh(a.words & b.words)
+        either = self._totals[a.text] + self._totals[b.text] - both
         return both / either if either else 0.0
+
+    def _weigh(self, words: frozenset[str]) -> float:
+        # fsum: a set has no order, and the sum must not depend on one
+        return math.fsum(map(self._weights.__getitem__, words))
 
     def nearest(self, example: Example, others: Iterable[Example], least: float) -> list[Example]:
         """Return the others by falling likeness, as far as it is at least `least`."""

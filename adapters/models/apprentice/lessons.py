@@ -18,6 +18,7 @@ from .tooling import Wording
 BASIS = 4  # examples that a program is searched on, fewer if those fail; the rest test it
 _REFINEMENTS = 3  # searches with a counterexample
 _MEANT = 3  # examples that a program explains by more than chance
+_SAME_FAMILY = 0.2  # likeness from which examples may share a wording
 _READINGS = 3000  # ways to read another wording that are tried
 
 
@@ -152,8 +153,8 @@ def _other_wordings(program: Expr, cues: Mapping[str, Cue], rest: list[Example])
     likeness = Likeness(rest)
     tried: set[Example] = set()
     while open_ := [example for example in rest if example not in tried]:
-        basis = [open_[0], *likeness.nearest(open_[0], rest, 0.2)[:2]]
-        tried.add(open_[0])
+        basis = [open_[0], *likeness.nearest(open_[0], rest, _SAME_FAMILY)[:2]]
+        tried.update(basis)
         reading = _reading(program, cues, basis) if len(basis) > 1 else None
         if reading is not None:
             explained = tuple(e for e in rest if _explains(program, reading, e))

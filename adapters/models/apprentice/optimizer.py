@@ -9,6 +9,7 @@ what was rejected alone not again.
 from __future__ import annotations
 
 import json
+import keyword
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -146,10 +147,16 @@ def _useless(history: History) -> str | None:
 
 
 def _free_name(lesson: Lesson, history: History) -> str:
-    """Name a function by the longest words of its first wording."""
-    words = [word for word in lesson.wordings()[0].words if word.isascii() and word.isalpha()]
-    longest = sorted(words, key=lambda word: (-len(word), word))[:2]
-    base = "_".join(sorted(longest)) or "answer"
+    """Name a function by two words of its first wording that other questions rarely have."""
+    others = [example for example in history.examples if example not in lesson.explained]
+
+    def common(word: str) -> tuple[int, int, str]:
+        return sum(word in example.words for example in others), -len(word), word
+
+    words = [word for word in lesson.wordings()[0].words if word.isascii() and word.isidentifier()]
+    base = "_".join(sorted(sorted(words, key=common)[:2])) or "answer"
+    if keyword.iskeyword(base):
+        base = f"{base}_answer"
     name, number = base, 2
     while name in history.now or name in history.refused:
         name, number = f"{base}_{number}", number + 1

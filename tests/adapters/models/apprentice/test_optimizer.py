@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from funcforge.adapters.models.apprentice import reply
@@ -165,3 +168,29 @@ def test_a_broken_prompt_ends_the_step(prompt: str) -> None:
     (call,) = reply(request).message.tool_calls
 
     assert call.name in ("terminate", "add_function")
+
+
+def test_the_reply_does_not_depend_on_the_process() -> None:
+    # sets of words iterate in another order in every process
+    code = (
+        "import asyncio\n"
+        "from tests.adapters.models.apprentice.problems import problems\n"
+        "from tests.adapters.models.apprentice.school import step\n"
+        "tasks = [t for n in ('rate', 'pay', 'dates', 'digits') for t in problems(n, 9)]\n"
+        "print(asyncio.run(step(tasks)).to_json())\n"
+    )
+    root = Path(__file__).resolve().parents[4]
+
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+            cwd=root,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+
+    assert len(said) == 1
