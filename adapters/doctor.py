@@ -51,8 +51,8 @@ def check_machine(environ: Mapping[str, str] | None = None) -> Iterator[Check]:
     yield _python()
     yield from _packages()
     yield _sqlite()
-    yield from _sandboxes()
     yield _keys(os.environ if environ is None else environ)
+    yield from _sandboxes()  # last: it starts processes
 
 
 def check_config(config: Config) -> Iterator[Check]:

@@ -56,7 +56,10 @@ async def _call(
     from ..sandboxes.opening import open_sandbox
     from ..wiring import sandbox_settings
 
-    config = Config.model_construct(sandbox=settings, seed=0)  # no more of it is read
+    # only what the file imports is loaded beforehand; what is not allowed stays refused
+    packages = tuple(name for name in settings.packages if name in function.packages)
+    sandbox_config = settings.model_copy(update={"packages": packages})
+    config = Config.model_construct(sandbox=sandbox_config, seed=0)  # no more of it is read
     async with open_sandbox(sandbox_settings(config)) as sandbox:
         return await sandbox.call(function, values)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..doctor import Check, check_config, check_machine
@@ -18,28 +19,36 @@ def doctor(config: Path | None, overrides: Sequence[str], *, as_json: bool) -> i
     Raises:
         ConfigError: The config cannot be read.
     """
-    checks = list(check_machine())
-    if config is not None:
-        from ..config import load_config
-
-        checks += check_config(load_config(config, overrides=overrides, purpose="evaluate"))
-    missing = [check for check in checks if check.state == "missing"]
+    found: list[Check] = []
+    for check in _checks(config, overrides):
+        found.append(check)
+        if not as_json:
+            _show(check)  # as they come: the sandbox takes a moment
+    missing = [check for check in found if check.state == "missing"]
     if as_json:
         print_json(
             {
                 "ok": not missing,
                 "checks": [
                     {"name": c.name, "state": c.state, "detail": c.detail, "fix": c.fix or None}
-                    for c in checks
+                    for c in found
                 ],
             }
         )
     else:
-        for check in checks:
-            _show(check)
-        say()
         say("everything needed is here" if not missing else f"{len(missing)} missing")
     return FAILED if missing else DONE
+
+
+def _checks(config: Path | None, overrides: Sequence[str]) -> Iterator[Check]:
+    if config is None:
+        yield from check_machine()
+        return
+    from ..config import load_config
+
+    settings = load_config(config, overrides=overrides, purpose="evaluate")
+    yield from check_machine()
+    yield from check_config(settings)
 
 
 def _show(check: Check) -> None:
@@ -47,3 +56,4 @@ def _show(check: Check) -> None:
     show(f"{mark} {check.name:<18} {printable(check.detail)}", style=style)
     if check.fix and check.state != "ok":
         show(f"  {'':<18} {printable(check.fix)}")
+    sys.stdout.flush()

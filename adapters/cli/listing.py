@@ -30,10 +30,12 @@ def runs(store: str | None, *, limit: int, as_json: bool) -> int:
     for run in found:
         date = datetime.fromtimestamp(run.created_at_unix_s).strftime("%Y-%m-%d %H:%M")
         style = _STATUS_STYLES.get(run.status, "yellow")
+        unsafe = "  UNSAFE sandbox" if run.sandbox == "unsafe" else ""
         put(
             f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
-            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  {one_line(run.name, 40)}",
-            style="bold red" if run.sandbox == "unsafe" else style,
+            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  "
+            f"{one_line(run.name, 40)}{unsafe}",
+            style="bold red" if unsafe else style,
         )
     return DONE
 

@@ -48,7 +48,8 @@ def evaluate(
         return _run(config, partial(open_evaluation, config, None), Opening(), as_json, quiet)
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(subject))
-    config = load_record(story.config, overrides=_with_store(overrides, store), purpose="evaluate")
+    overrides = [*overrides, f"store.path={reader.path}"]
+    config = load_record(story.config, overrides=overrides, purpose="evaluate")
     return _run(config, partial(open_evaluation, config, story.final), Opening(), as_json, quiet)
 
 
@@ -64,18 +65,14 @@ def resume(
     story = read_story(reader, reader.resolve(run))
     if story.status == "done":
         raise ConfigError(f"run {story.run_id} is done: there is nothing to resume")
-    overrides = _with_store(overrides, store)
+    # the database is where it was found, whatever folder the record was written from
+    overrides = [*overrides, f"store.path={reader.path}"]
     opening = Opening(run_id=story.run_id, resume=True)
     if story.kind == "train":
         config = load_record(story.config, overrides=overrides)
         return _run(config, partial(open_training, config), opening, as_json, quiet)
     config = load_record(story.config, overrides=overrides, purpose="evaluate")
     return _run(config, partial(open_evaluation, config, story.initial), opening, as_json, quiet)
-
-
-def _with_store(overrides: Sequence[str], store: str | None) -> list[str]:
-    # the record may have been written from another folder: the database is where it was found
-    return [*overrides, *([f"store.path={store}"] if store else [])]
 
 
 def _run(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..views.lines import UNSAFE_WARNING
 from ..views.story import Scored, Story
 from ..views.text import duration, one_line, percent, plural, usd
 from .output import say, usage_json
+from .stored import DEFAULT
 
 SPLITS = ("train", "validation", "test")
 
@@ -84,7 +86,8 @@ def say_summary(story: Story, store: str) -> None:
     spent = f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
     say(f"  {'spent':<11}{spent}, {duration(story.seconds)}")
     say()
-    option = "" if store == ".funcforge/runs.db" else f" --store {store}"
+    usual = Path(DEFAULT).resolve() == Path(store).resolve()
+    option = "" if usual else f" --store {store}"
     verb = "show" if story.status == "done" else "resume"
     say(f"funcforge {verb} {story.run_id}{option}", style="cyan")
 

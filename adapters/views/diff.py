@@ -93,4 +93,5 @@ def _diff(before: str, after: str) -> Iterator[DiffLine]:
 
 
 def _lines(text: str) -> list[str]:
-    return [printable(line, keep="\t") for line in text.split("\n")[: _MOST_LINES * 4]]
+    lines = text.rstrip("\n").split("\n") if text else []
+    return [printable(line, keep="\t") for line in lines[: _MOST_LINES * 4]]
