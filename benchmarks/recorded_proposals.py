@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import platform
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -330,7 +333,8 @@ async def main() -> None:
     lines = [
         "# Recorded proposals of gpt-4o-mini",
         "",
-        "`python -m benchmarks.recorded_proposals`; the data is not part of the repository.",
+        f"{date.today().isoformat()}, {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}. The data is not part of the repository.",
         "",
         *_classes("Every call judged", outcomes),
         f"All steps with load checks in the sandbox: {seconds:.1f} s, no model call.",
@@ -420,7 +424,8 @@ def _smoke(found: Sequence[str]) -> list[str]:
         "",
         f"{len(found)} functions that load break whatever their arguments are.",
         "",
-        *(f"- {_short(text, 200)}" for text in sorted(set(found))),
+        # the first line: the others quote the code
+        *(f"- {_short(text.splitlines()[0], 250)}" for text in sorted(set(found))),
         "",
     ]
 

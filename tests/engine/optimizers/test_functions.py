@@ -281,6 +281,36 @@ async def test_a_prompt_that_is_too_long_is_sent_again_with_less() -> None:
     assert len(desk.trimmed) == 1
 
 
+async def test_history_list_b_and_what_is_sent_back_keep_the_models_window_together() -> None:
+    history = [episode(f"t{n}", prompt="long " * 2_000) for n in range(20)]
+    big = source("one", f"return '{'1' * 8_000}'")
+    refused = remove("absent" + "x" * 3_000)
+    script = [
+        calls(add("one", big)),
+        says("prose " * 2_000),
+        calls(refused),
+        says("prose " * 2_000),
+    ]
+    desk = Desk(*script, calls(TERMINATE), context_tokens=16_000)
+
+    await propose(desk, situation(*history), tries=4, reply_tokens=2_000)
+
+    assert len(desk.asked) == 5
+    for request in desk.asked:
+        # the bound counts a token a byte, the budget one in three
+        assert request.token_bound() / 3 + request.max_tokens <= 16_000
+    assert "1" * 8_000 in desk.prompt()
+    assert len(desk.trimmed) == 1
+
+
+async def test_a_small_window_leaves_room_for_the_prompt() -> None:
+    desk = Desk(calls(TERMINATE), context_tokens=8_000)
+
+    await propose(desk, reply_tokens=8_000)
+
+    assert desk.asked[0].max_tokens == 2_000
+
+
 async def test_a_prompt_that_the_provider_filters_ends_the_step_without_an_error() -> None:
     desk = Desk(calls(add("one")), RequestRefused("no", kind="content_filter"))
 
