@@ -12,11 +12,13 @@ from ..errors import ConfigError
 from .fixed import Fixed
 from .no_worse import NoWorse
 from .paper import Paper
+from .sequential import Sequential
 
 POLICIES: Mapping[str, type[Any]] = {
     "paper": Paper,
     "no_worse": NoWorse,
     "fixed": Fixed,
+    "sequential": Sequential,
 }
 
 

@@ -20,6 +20,17 @@ def check_budget(alpha: float, steps: int) -> None:
         raise ConfigError(f"{steps!r} is below 1", key="acceptance.steps")
 
 
+def unspent(steps: int, earlier: Sequence[Verdict]) -> float:
+    """Return the share of a run's error budget that its rejected proposals have left.
+
+    Each costs 1 / steps; from the last planned one on, half of what is left.
+    """
+    left = 1.0
+    for index in range(_rejected(earlier)):
+        left -= left / max(steps - index, 2)
+    return left
+
+
 def step_alpha(alpha: float, steps: int, earlier: Sequence[Verdict]) -> float:
     """Return what the next test may spend of the run's `alpha`.
 
@@ -32,8 +43,16 @@ def step_alpha(alpha: float, steps: int, earlier: Sequence[Verdict]) -> float:
     Burman et al. (2009), "A recycling framework for the construction of Bonferroni-based multiple
     tests".
     """
-    rejected = sum(not verdict.accepted for verdict in earlier)
-    left = alpha
-    for index in range(rejected):
-        left -= left / max(steps - index, 2)
-    return left / max(steps - rejected, 2)
+    return alpha * unspent(steps, earlier) / max(steps - _rejected(earlier), 2)
+
+
+def _rejected(earlier: Sequence[Verdict]) -> int:
+    return sum(not verdict.accepted for verdict in earlier)
+
+
+def stake(steps: int, earlier: Sequence[Verdict]) -> float:
+    """Return the share of the wealth left that a gambler bets on the next proposal.
+
+    A little more than equal shares of the planned steps: what a lost bet leaves is bet again.
+    """
+    return min(0.5, 1.2 / max(steps - _rejected(earlier), 2))

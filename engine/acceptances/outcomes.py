@@ -1,0 +1,62 @@
+"""Which outcomes stand for which planned episode, when some of them failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..acceptance import Scores
+from ..statistics import check_score
+
+TRIES = 3  # a task whose episodes fail this often in a row is left out of the decision
+
+
+class Outcomes:
+    """The outcomes of one side, task by task, without the failed ones.
+
+    A failed episode is asked again as the next repeat. That leaves the test valid as long as
+    failing does not depend on the score that would have been reached.
+    """
+
+    def __init__(
+        self, scores: Scores, tasks: Sequence[str], skip: Mapping[str, int] | None = None
+    ) -> None:
+        self._asked = {task: len(scores.get(task, ())) for task in tasks}
+        self._scored: dict[str, list[float]] = {}
+        self._failures: dict[str, int] = {}
+        for task in tasks:
+            outcomes = scores.get(task, ())
+            for repeat, score in enumerate(outcomes):
+                check_score(score, f"task {task!r}, repeat {repeat}")
+            used = outcomes[(skip or {}).get(task, 0) :]
+            self._scored[task] = [score for score in used if score is not None]
+            self._failures[task] = _trailing_failures(used)
+
+    def get(self, task: str, number: int) -> float | None:
+        """Return the scored outcome `number` (from 0) of `task`, or None if there is none yet."""
+        scored = self._scored[task]
+        return scored[number] if number < len(scored) else None
+
+    def missing(self, wanted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+        """Return what to ask so that each task has `wanted` scored outcomes: (task, repeat)."""
+        return tuple(
+            (task, self._asked[task] + more)
+            for task, number in wanted.items()
+            for more in range(number - len(self._scored[task]))
+        )
+
+    def hopeless(self, wanted: Mapping[str, int]) -> frozenset[str]:
+        """Return the tasks that lack outcomes and have failed too often to be asked again."""
+        return frozenset(
+            task
+            for task, number in wanted.items()
+            if number > len(self._scored[task]) and self._failures[task] >= TRIES
+        )
+
+
+def _trailing_failures(outcomes: Sequence[float | None]) -> int:
+    count = 0
+    for score in reversed(outcomes):
+        if score is not None:
+            break
+        count += 1
+    return count

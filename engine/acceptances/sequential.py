@@ -1,0 +1,373 @@
+"""The default for real runs: a sequential test whose guarantee is about the whole run."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from bisect import bisect
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from ..acceptance import Evidence, Outcome, Verdict, Wave
+from ..errors import ConfigError
+from ..statistics import check_tasks
+from .outcomes import Outcomes
+from .spending import check_budget, stake, unspent
+
+if TYPE_CHECKING:
+    from .betting import Array, CandidateBets, IncumbentBets
+
+FEWEST_DRAWS = 10  # before futility is judged
+GRID = 200  # steps of the nuisance parameter between 0 and 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequential:
+    """Accept once a gambler against "not better" has multiplied the run's wealth by 1 / alpha.
+
+    The guarantee, for every number of tasks, every wave size and every way of stopping: in a run
+    without any true improvement, the chance that a proposal is accepted is at most `alpha`. After
+    an acceptance, or when failures leave tasks out, the same holds anew for the rest of the run,
+    at the share of `alpha` that the rejected proposals left. An improvement is a higher mean over
+    these tasks; single ones may get worse.
+
+    It needs: outcomes independent given the versions, or positively associated between the two
+    sides as with shared episode seeds; failures that do not depend on the score; a provider
+    whose mean moves by at most `drift` while an incumbent is in use. The proposal may depend on
+    everything that was seen before.
+
+    The episodes of a step are drawn, with known chances, in an order that the run's seed fixes.
+    The outcomes are looked at one by one in that order, so that neither the size of the waves nor
+    concurrency can change a decision: they only change what is spent beyond it. The incumbent
+    keeps its outcomes and gets `ratio` times as many episodes as the longest step. Those that won
+    its own acceptance serve as guesses only: its score is re-estimated on fresh ones.
+
+    Source: see `betting` for the test. The wealth of one gambler over all steps: Ramdas, Grünwald,
+    Vovk & Shafer (2023), "Game-theoretic statistics and safe anytime-valid inference".
+    """
+
+    alpha: float = 0.1  # the chance that a run accepts anything that is not better
+    steps: int = 10  # planned proposals of the run; more are possible at ever smaller stakes
+    gain: float = 0.1  # the true gain that is worth finding; smaller ones take gain ** -2 episodes
+    miss: float = 0.1  # chance to give up a true `gain` as futile
+    episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 2 / gain ** 2
+    wave: int = 64  # most candidate episodes at once
+    ratio: float = 4.0  # episodes of the incumbent per candidate episode of the longest step
+    drift: float = 0.0  # how far the provider's mean may move by itself
+    sampled: bool = False  # every step decides on other tasks: the budget is split beforehand
+
+    def __post_init__(self) -> None:
+        check_budget(self.alpha, self.steps)
+        for key, value, low, high in (
+            ("gain", self.gain, 0.005, 1.0),
+            ("miss", self.miss, 1e-6, 0.5),
+            ("drift", self.drift, 0.0, 0.5),
+            ("ratio", self.ratio, 0.5, 100.0),
+            ("wave", self.wave, 1, 1_000_000),
+        ):
+            if not low <= value <= high:
+                raise ConfigError(f"{value!r} is not in [{low}, {high}]", key=f"acceptance.{key}")
+        # a bet at most doubles the wealth
+        fewest = math.ceil(math.log2(self.steps / (1.2 * self.alpha))) + 1
+        if self.longest < fewest:
+            raise ConfigError(
+                f"{self.longest} episodes a step can never decide at alpha = {self.alpha} over"
+                f" {self.steps} steps: at least {fewest} are needed",
+                key="acceptance.episodes",
+            )
+
+    @property
+    def longest(self) -> int:
+        """The most candidate episodes that a step takes."""
+        return self.episodes or math.ceil(2 / self.gain**2)
+
+    def judge(self, evidence: Evidence) -> Wave | Verdict:
+        check_tasks(evidence.tasks)
+        tasks = evidence.tasks
+        while len(tasks) >= 2:
+            hand = _Hand(self, evidence, tasks)
+            answer = hand.play()
+            if not isinstance(answer, frozenset):
+                return answer
+            tasks = tuple(task for task in tasks if task not in answer)
+        reason = f"fewer than 2 of {len(evidence.tasks)} tasks have a score on both sides"
+        return _undecided(evidence, reason)
+
+
+class _Hand:
+    """One step played from its first draw with the outcomes there are: a pure replay."""
+
+    def __init__(self, policy: Sequential, evidence: Evidence, tasks: tuple[str, ...]) -> None:
+        import numpy as np
+
+        self.policy, self.evidence, self.tasks = policy, evidence, tasks
+        past = _Past.of(evidence, tasks, policy)
+        self.past = past
+        self.theirs = Outcomes(evidence.incumbent, tasks, past.selected)
+        self.ours = Outcomes(evidence.candidate, tasks)
+        self.mu = np.linspace(0.0, 1.0, GRID + 1)
+        self.kept = np.asarray(past.wealth)[None, :] if past.wealth else np.ones((1, GRID + 1))
+        self.kept = self.kept * past.share
+        self.row = np.array([0])
+        self.random = random.Random(f"{evidence.seed}/{evidence.step}")  # noqa: S311 - a design
+        self.drawn: list[int] = []
+        self.taken: Counter[str] = Counter()
+
+    def play(self) -> Wave | Verdict | frozenset[str]:
+        """Return a wave, a verdict, or tasks that are to be left out."""
+        needed = max(1, self.past.rounds)
+        lacking = self._lacking_rounds(needed)
+        if lacking is not None:
+            return lacking
+        incumbent, candidate = self._sit_down(needed)
+        level = math.log(1 / self.policy.alpha)
+        wealth = -math.inf
+        for draw in range(self.policy.longest):
+            while incumbent.rounds[0] * len(self.tasks) < self.policy.ratio * draw:
+                if self._lacking_rounds(int(incumbent.rounds[0]) + 1) is not None:
+                    return self._wave(candidate, draw, wealth)
+                candidate.learn(self.row, self._settle_round(incumbent))
+            task = self._task(draw, candidate)
+            outcome = self.ours.get(self.tasks[task], self.taken[self.tasks[task]])
+            if outcome is None:
+                return self._wave(candidate, draw, wealth)
+            self._settle_draw(candidate, task, outcome)
+            wealth = self._wealth(incumbent, candidate)
+            if wealth >= level:
+                return self._verdict("better", incumbent, candidate, wealth)
+            if draw + 1 >= FEWEST_DRAWS and self._futile(incumbent, candidate):
+                return self._verdict("not_better", incumbent, candidate, wealth)
+        return self._verdict("not_enough_evidence", incumbent, candidate, wealth)
+
+    # -- playing --------------------------------------------------------------------------
+
+    def _sit_down(self, rounds: int) -> tuple[IncumbentBets, CandidateBets]:
+        import numpy as np
+
+        from .betting import CandidateBets, IncumbentBets
+
+        older = [
+            [score for score in self.evidence.incumbent.get(task, ())[:skip] if score is not None]
+            for task, skip in ((task, self.past.selected.get(task, 0)) for task in self.tasks)
+        ]
+        total = np.array([[sum(scores) for scores in older]], dtype=float)
+        count = np.array([[len(scores) for scores in older]], dtype=float)
+        incumbent = IncumbentBets(total, count, self.mu, self.policy.gain)
+        for _ in range(rounds):
+            self._settle_round(incumbent)
+        candidate = CandidateBets(
+            incumbent.total, incumbent.count, self.mu, self.policy.gain, self.policy.drift
+        )
+        self.chances = list(accumulate(candidate.chances[0].tolist()))
+        return incumbent, candidate
+
+    def _settle_round(self, incumbent: IncumbentBets) -> Array:
+        import numpy as np
+
+        number = int(incumbent.rounds[0])
+        outcomes = np.array([[self.theirs.get(task, number) for task in self.tasks]], dtype=float)
+        incumbent.settle(self.row, outcomes)
+        self.incumbent_wealth = incumbent.log_wealth(self.row)
+        return outcomes
+
+    def _task(self, draw: int, candidate: CandidateBets) -> int:
+        while len(self.drawn) <= draw:
+            point = self.random.random() * self.chances[-1]
+            self.drawn.append(min(bisect(self.chances, point), len(self.tasks) - 1))
+        return self.drawn[draw]
+
+    def _settle_draw(self, candidate: CandidateBets, task: int, outcome: float) -> None:
+        import numpy as np
+
+        candidate.settle(self.row, np.array([task]), np.array([outcome]))
+        self.taken[self.tasks[task]] += 1
+
+    def _wealth(self, incumbent: IncumbentBets, candidate: CandidateBets) -> float:
+        from .betting import combined
+
+        bet = candidate.log_wealth(self.row)
+        return float(combined(self.incumbent_wealth, bet, self.kept, self.past.staked)[0])
+
+    def _gain(self, incumbent: IncumbentBets, candidate: CandidateBets) -> tuple[float, float]:
+        """Return the estimated gain and its variance."""
+        episodes = incumbent.rounds[0] * len(self.tasks)
+        variance = candidate.variance[0] * (1 / candidate.draws[0] + 1 / episodes)
+        estimate = candidate.mean(self.row)[0] - incumbent.mean(self.row)[0]
+        return float(estimate), float(variance)
+
+    def _futile(self, incumbent: IncumbentBets, candidate: CandidateBets) -> bool:
+        import numpy as np
+
+        from .betting import futile
+
+        estimate, variance = self._gain(incumbent, candidate)
+        boundary = futile(
+            np.array(estimate), np.array(variance), self.policy.gain, self.policy.miss
+        )
+        return bool(boundary)
+
+    # -- asking ---------------------------------------------------------------------------
+
+    def _lacking_rounds(self, rounds: int) -> Wave | frozenset[str] | None:
+        wanted = dict.fromkeys(self.tasks, rounds)
+        hopeless = self.theirs.hopeless(wanted)
+        missing = self.theirs.missing(wanted)
+        return hopeless or (Wave(candidate=(), incumbent=missing) if missing else None)
+
+    def _wave(self, candidate: CandidateBets, draw: int, wealth: float) -> Wave | frozenset[str]:
+        end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
+        wanted = Counter(self.tasks[self._task(i, candidate)] for i in range(end))
+        rounds = max(
+            1, self.past.rounds, math.ceil(self.policy.ratio * (end - 1) / len(self.tasks))
+        )
+        every = dict.fromkeys(self.tasks, rounds)
+        hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
+        if hopeless:
+            return hopeless
+        return Wave(candidate=self.ours.missing(wanted), incumbent=self.theirs.missing(every))
+
+    def _size(self, candidate: CandidateBets, draw: int, wealth: float) -> int:
+        """Return how many more draws to ask: half of what the boundary seems to be away."""
+        most = min(self.policy.wave, self.policy.longest)
+        if draw == 0:
+            return min(most, max(16, self.policy.longest // 8))
+        growth = self.policy.gain**2 / (2 * float(candidate.variance[0]))
+        away = (math.log(1 / self.policy.alpha) - wealth) / growth if wealth > -math.inf else most
+        return min(most, max(8, math.ceil(away / 2)))
+
+    # -- answering ------------------------------------------------------------------------
+
+    def _verdict(
+        self,
+        outcome: Outcome,
+        incumbent: IncumbentBets,
+        candidate: CandidateBets,
+        wealth: float,
+    ) -> Verdict:
+        estimate, variance = self._gain(incumbent, candidate)
+        half = 1.96 * math.sqrt(variance)
+        incumbent_score = _score(incumbent.mean(self.row)[0])
+        spent = sum(len(self.evidence.candidate.get(task, ())) for task in self.evidence.tasks)
+        fresh = sum(self._fresh(task) for task in self.evidence.tasks)
+        return Verdict(
+            outcome=outcome,
+            reason=self._reason(outcome, estimate, half, int(candidate.draws[0])),
+            incumbent_score=incumbent_score,
+            candidate_score=_score(candidate.mean(self.row)[0]),
+            low=max(-1.0, estimate - half),
+            high=min(1.0, estimate + half),
+            p_value=min(1.0, math.exp(-wealth)),
+            alpha=self.policy.alpha,
+            episodes=spent + fresh,
+            details=self._details(outcome, incumbent, candidate),
+        )
+
+    def _fresh(self, task: str) -> int:
+        # before the first step the incumbent was run once
+        return max(0, len(self.evidence.incumbent.get(task, ())) - self.past.asked.get(task, 1))
+
+    def _reason(self, outcome: Outcome, estimate: float, half: float, draws: int) -> str:
+        seen = (
+            f"{100 * estimate:+.1f} ± {100 * half:.1f} points after {draws} episodes"
+            f" on {len(self.tasks)} tasks"
+        )
+        left_out = len(self.evidence.tasks) - len(self.tasks)
+        if left_out:
+            seen += f" ({left_out} left out: their episodes failed)"
+        wanted = f"{100 * self.policy.gain:g} points"
+        return {
+            "better": f"{seen}: an improvement",
+            "not_better": f"{seen}: a gain of {wanted} is implausible",
+            "not_enough_evidence": f"{seen}: not enough evidence within the episodes of a step",
+        }[outcome]
+
+    def _details(
+        self, outcome: Outcome, incumbent: IncumbentBets, candidate: CandidateBets
+    ) -> Mapping[str, Any]:
+        import numpy as np
+
+        from .betting import MOST_LOG_WEALTH
+
+        staked = self.past.staked
+        bet = np.exp(np.minimum(candidate.log_wealth(self.row)[0], MOST_LOG_WEALTH))
+        # less wealth than there is is always safe: cut what no later step can need, round down
+        kept = np.minimum(self.kept[0] * (1 - staked + staked * bet), 1e6)
+        details: dict[str, Any] = {
+            "tasks": len(self.tasks),
+            "dropped": len(self.evidence.tasks) - len(self.tasks),
+            "draws": int(candidate.draws[0]),
+            "rounds": int(incumbent.rounds[0]),
+            "tasks_key": _key(self.tasks),
+            "asked": {t: len(self.evidence.incumbent.get(t, ())) for t in self.evidence.tasks},
+        }
+        if outcome == "better":
+            ours = {t: len(self.evidence.candidate.get(t, ())) for t in self.evidence.tasks}
+            details["selected"] = details["asked"] = ours
+        else:
+            details["selected"] = dict(self.past.selected)
+            details["wealth"] = [float(f"{value * (1 - 1e-4):.4g}") for value in kept]
+        return details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Past:
+    """What earlier steps left for this one."""
+
+    rounds: int = 0  # of the incumbent that were looked at
+    wealth: tuple[float, ...] = ()  # at each value of the nuisance; empty: 1 everywhere
+    share: float  # by which the wealth is multiplied
+    staked: float  # the share of the wealth that is bet on this candidate
+    selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
+    asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
+
+    @classmethod
+    def of(cls, evidence: Evidence, tasks: tuple[str, ...], policy: Sequential) -> _Past:
+        """Read it out of the verdicts of this run.
+
+        The wealth is carried on as long as incumbent and tasks stay the same. With tasks sampled
+        anew there is no common mean: a union bound over the steps takes its place.
+        """
+        share = unspent(policy.steps, evidence.earlier)
+        staked = stake(policy.steps, evidence.earlier)
+        if policy.sampled:
+            rejected = sum(not verdict.accepted for verdict in evidence.earlier)
+            share, staked = share / max(policy.steps - rejected, 2), 1.0
+        earlier = [verdict for verdict in evidence.earlier if "tasks_key" in verdict.details]
+        if not earlier:
+            return cls(share=share, staked=staked)
+        last = earlier[-1].details
+        same = not earlier[-1].accepted and last["tasks_key"] == _key(tasks)
+        return cls(
+            rounds=last["rounds"] if same else 0,
+            wealth=tuple(last["wealth"]) if same and not policy.sampled else (),
+            share=1.0 if same and not policy.sampled else share,
+            staked=staked,
+            selected=last["selected"],
+            asked=last["asked"],
+        )
+
+
+def _undecided(evidence: Evidence, reason: str) -> Verdict:
+    spent = sum(len(scores) for scores in evidence.candidate.values())
+    return Verdict(
+        outcome="not_enough_evidence",
+        reason=reason,
+        incumbent_score=0.0,
+        candidate_score=0.0,
+        low=-1.0,
+        high=1.0,
+        episodes=spent,
+    )
+
+
+def _score(value: float) -> float:
+    return min(1.0, max(0.0, float(value)))
+
+
+def _key(tasks: tuple[str, ...]) -> str:
+    text = "\x00".join(tasks).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:16]
