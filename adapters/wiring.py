@@ -19,6 +19,7 @@ from ..engine.checkpoint import RunKind, RunRecord
 from ..engine.errors import ConfigError
 from ..engine.evaluation import Evaluation
 from ..engine.limiter import RateLimits
+from ..engine.messages import Reply, Request
 from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
 from ..engine.ports import AgentLimits, EventSink, Store
@@ -33,9 +34,10 @@ from .config import AccountLimits, Config
 if TYPE_CHECKING:
     from .models.settings import ModelSettings
     from .sandboxes.settings import SandboxSettings
+    from .scorers.make import FencedScorer
+    from .scorers.model_graded import Judge
 
 Result = TypeVar("Result")
-TARGETLESS = frozenset({"model_graded"})  # scorers that need no right answer
 ALPHA_POLICIES = frozenset({"fixed", "sequential"})  # policies that control a false acceptance
 
 
@@ -108,7 +110,8 @@ async def _open(
     config: Config, kind: RunKind, splits: Splits, work: Work[Result], opening: Opening
 ) -> AsyncGenerator[Run[Result]]:
     async with AsyncExitStack() as stack:
-        parts = await _open_parts(config, stack, opening.store)
+        judge = _Judge()
+        parts = await _open_parts(config, stack, opening.store, judge)
         sandbox = getattr(parts.sandbox, "backend", config.sandbox.backend)
         record = RunRecord(
             id=opening.run_id or new_run_id(),
@@ -129,11 +132,25 @@ async def _open(
             screens=opening.screens,
             resumed=opening.resume,
         )
+        judge.run = run
         async with run:
             yield run
 
 
-async def _open_parts(config: Config, stack: AsyncExitStack, store: Store | None) -> Parts:
+@dataclass(slots=True)
+class _Judge:
+    """Lets a scorer ask its model through the run, which is made after the scorer."""
+
+    run: Run[Any] | None = None
+
+    async def __call__(self, scope: str, request: Request) -> Reply:
+        assert self.run is not None
+        return await self.run.ask(scope, request)
+
+
+async def _open_parts(
+    config: Config, stack: AsyncExitStack, store: Store | None, judge: _Judge
+) -> Parts:
     from ..storage.database import open_store
     from .models.litellm import LiteLLMModel
     from .sandboxes.opening import open_sandbox
@@ -147,7 +164,7 @@ async def _open_parts(config: Config, stack: AsyncExitStack, store: Store | None
         model=model,
         store=store,
         sandbox=sandbox,
-        scorer=make_scorer(config),
+        scorer=await stack.enter_async_context(make_scorer(config, judge)),
         agent=make_agent(config),
         agent_settings=AgentSettings(
             model=agent.model, temperature=agent.temperature, python=agent.python
@@ -179,6 +196,7 @@ def load_tasks(config: Config) -> Splits:
     """
     from .datasets.load import load_splits
     from .datasets.settings import SplitSettings, TaskSettings
+    from .scorers.make import needs_target
 
     tasks = config.tasks
     names: tuple[Split, ...] = ("train", "validation", "test")
@@ -191,7 +209,7 @@ def load_tasks(config: Config) -> Splits:
         category=tasks.category,
         stratify=tasks.stratify,
         limit=tasks.limit,
-        needs_target=config.scorer.kind not in TARGETLESS and ":" not in config.scorer.kind,
+        needs_target=needs_target(config.scorer.kind),
         splits={
             name: SplitSettings(
                 count=part.count, path=part.path, split=part.split, categories=part.categories
@@ -290,6 +308,29 @@ def make_agent(config: Config) -> Agent:
         prompt_file=agent.prompt.path if agent.prompt else None,
     )
     return ReactAgent(settings) if agent.kind == "react" else ToolCallingAgent(settings)
+
+
+def make_scorer(config: Config, judge: Judge | None = None) -> FencedScorer:
+    """Build the scorer, to be used as `async with`.
+
+    Raises:
+        ConfigError: A setting does not suit it, or the person's own cannot be imported.
+    """
+    from .scorers.make import make_scorer as make
+    from .scorers.settings import ScorerSettings
+
+    scorer = config.scorer
+    settings = ScorerSettings(
+        kind=scorer.kind,
+        tolerance=scorer.tolerance,
+        relative_tolerance=scorer.relative_tolerance,
+        model=scorer.model,
+        rubric=scorer.rubric.text if scorer.rubric else None,
+        rubric_file=scorer.rubric.path if scorer.rubric else None,
+        timeout_s=scorer.timeout_s,
+        options=scorer.options,
+    )
+    return make(settings, judge)
 
 
 def initial_parameters(config: Config) -> Parameters:

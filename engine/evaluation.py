@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from .acceptance import Scores
 from .batch import Batcher
@@ -15,7 +16,7 @@ from .errors import EvaluationVoid, FuncforgeError
 from .events import EvaluationFinished, EvaluationStarted, StraysDiscarded
 from .parameters import Parameters
 from .scheduler import Scheduler
-from .statistics import interval
+from .statistics import Estimate, Moments, interval
 from .tasks import Task
 from .usage import NO_USAGE, Usage
 
@@ -24,36 +25,64 @@ OUTAGE = 20  # this many failures in a row without a score in between: the provi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """A finished evaluation."""
+    """A finished evaluation. Scores and episodes are empty unless they were to be kept."""
 
     summary: EvaluationFinished
     scores: Scores  # task id -> score of each repeat; None for a failed episode
-    episodes: tuple[Episode, ...]  # scored ones, by (task, repeat); empty unless kept
+    episodes: tuple[Episode, ...]  # scored ones, by (task, repeat)
 
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts episodes as they come, in any order, to a result that does not depend on it."""
+    """Counts episodes as they come, in any order, to a result that does not depend on it.
+
+    Where nothing is kept, a task is forgotten once all its repeats are in: memory does not grow
+    with the number of tasks.
+    """
 
     keep: bool
+    repeats: int  # episodes of each task; a task with fewer is closed at the end
     scores: dict[str, dict[int, float | None]] = field(default_factory=dict)
     kept: list[Episode] = field(default_factory=list)
+    moments: Moments = field(default_factory=Moments)
     causes: Counter[str] = field(default_factory=Counter)
+    example: str = ""  # the message of one failure
     usage: Usage = NO_USAGE
     episodes: int = 0
     failed: int = 0
 
     def take(self, episode: Episode) -> None:
-        repeats = self.scores.setdefault(episode.job.task_id, {})
-        repeats[episode.job.repeat] = episode.score.value if episode.score else None
+        task_id, score = episode.job.task_id, episode.score
         self.usage += episode.usage
-        if episode.score is None:
+        if score is None:
             self.failed += 1
-            self.causes[episode.failure.kind if episode.failure else "unknown"] += 1
-            return
-        self.episodes += 1
-        if self.keep:
-            self.kept.append(episode)
+            failure = episode.failure
+            self.causes[failure.kind if failure else "unknown"] += 1
+            self.example = self.example or (failure.message if failure else "")
+        else:
+            self.episodes += 1
+            if self.keep:
+                self.kept.append(episode)
+        outcomes = self.scores.setdefault(task_id, {})
+        outcomes[episode.job.repeat] = score.value if score else None
+        if not self.keep and len(outcomes) == self.repeats:
+            self._count(self.scores.pop(task_id))
+
+    def close(self) -> tuple[Moments, Scores]:
+        """Count the tasks that are still open; return the moments and, if kept, the scores."""
+        for outcomes in self.scores.values():
+            self._count(outcomes)
+        kept = {
+            task_id: tuple(outcomes[repeat] for repeat in sorted(outcomes))
+            for task_id, outcomes in sorted(self.scores.items() if self.keep else ())
+        }
+        return self.moments, kept
+
+    def _count(self, outcomes: dict[int, float | None]) -> None:
+        scored = [outcomes[repeat] for repeat in sorted(outcomes)]
+        values = [score for score in scored if score is not None]
+        if values:
+            self.moments.add(fmean(values))
 
 
 class Evaluator:
@@ -85,13 +114,15 @@ class Evaluator:
         tasks: Iterable[tuple[Task, int]],
         *,
         planned: int,
-        keep: bool = False,
+        repeats: int = 1,
+        keep: bool = True,
     ) -> Evaluation:
         """Run every (task, repeat) with `parameters` and score it.
 
         Args:
             planned: How many there are; the tasks are streamed.
-            keep: Whether to return the episodes themselves.
+            repeats: How many there are of each task; needed where nothing is kept.
+            keep: Whether to return scores and episodes; without, memory stays flat.
 
         Raises:
             EvaluationVoid: Too many episodes failed for the score to mean anything.
@@ -99,7 +130,7 @@ class Evaluator:
             ModelError: The same fatal error came from several episodes.
         """
         try:
-            return await self._evaluate(name, parameters, tasks, planned, keep)
+            return await self._evaluate(name, parameters, tasks, planned, _Tally(keep, repeats))
         except FuncforgeError as error:
             self._scheduler.stop(error)  # what goes on beside this one must not pay for more
             raise
@@ -110,7 +141,7 @@ class Evaluator:
         parameters: Parameters,
         tasks: Iterable[tuple[Task, int]],
         planned: int,
-        keep: bool,
+        tally: _Tally,
     ) -> Evaluation:
         await self._bus.publish(
             EvaluationStarted(run_id="", evaluation=name, parameters=parameters, episodes=planned)
@@ -127,7 +158,6 @@ class Evaluator:
             )
             for task, repeat in tasks
         )
-        tally = _Tally(keep)
         with self._batcher.gather(name, parameters.version, tally.take) as gathering:
             await self._scheduler.run(jobs, parameters, stop=self._watch(name, planned))
             await self._bus.flush()
@@ -140,12 +170,16 @@ class Evaluator:
     async def _finish(self, name: str, parameters: Parameters, tally: _Tally) -> Evaluation:
         ended = tally.episodes + tally.failed
         if tally.failed > self._max_failed_share * ended or tally.episodes == 0:
-            raise _void(name, tally.failed, ended, tally.causes)
-        scores = {
-            task_id: tuple(repeats[repeat] for repeat in sorted(repeats))
-            for task_id, repeats in sorted(tally.scores.items())
-        }
-        summary = summarise(name, parameters.version, scores, usage=tally.usage)
+            raise _void(name, tally.failed, ended, tally.causes, tally.example)
+        moments, scores = tally.close()
+        summary = _summary(
+            name,
+            parameters.version,
+            moments.interval(),
+            episodes=tally.episodes,
+            failed=tally.failed,
+            usage=tally.usage,
+        )
         await self._bus.publish(summary)
         tally.kept.sort(key=lambda episode: (episode.job.task_id, episode.job.repeat))
         return Evaluation(summary=summary, scores=scores, episodes=tuple(tally.kept))
@@ -156,9 +190,21 @@ class Evaluator:
 
 def summarise(evaluation: str, version: str, scores: Scores, *, usage: Usage) -> EvaluationFinished:
     """Return the summary of the outcomes of one version."""
-    estimate = interval(scores)
     outcomes = [score for repeats in scores.values() for score in repeats]
     failed = sum(score is None for score in outcomes)
+    return _summary(
+        evaluation,
+        version,
+        interval(scores),
+        episodes=len(outcomes) - failed,
+        failed=failed,
+        usage=usage,
+    )
+
+
+def _summary(
+    evaluation: str, version: str, estimate: Estimate, *, episodes: int, failed: int, usage: Usage
+) -> EvaluationFinished:
     return EvaluationFinished(
         run_id="",
         evaluation=evaluation,
@@ -167,7 +213,7 @@ def summarise(evaluation: str, version: str, scores: Scores, *, usage: Usage) ->
         low=estimate.low,
         high=estimate.high,
         tasks=estimate.tasks,
-        episodes=len(outcomes) - failed,
+        episodes=episodes,
         failed=failed,
         usage=usage,
     )
@@ -185,6 +231,7 @@ class _Watch:
     ended: int = 0
     in_a_row: int = 0
     causes: Counter[str] = field(default_factory=Counter)
+    example: str = ""
 
     def __call__(self, episode: Episode) -> FuncforgeError | None:
         self.ended += 1
@@ -194,19 +241,21 @@ class _Watch:
         self.failed += 1
         self.in_a_row += 1
         self.causes[episode.failure.kind] += 1
+        self.example = self.example or episode.failure.message
         if self.circuit.error is not None:
             return self.circuit.error
         hopeless = self.failed > self.max_failed_share * self.planned
         if self.in_a_row >= OUTAGE or (hopeless and self.failed > 2):
-            return _void(self.name, self.failed, self.ended, self.causes)
+            return _void(self.name, self.failed, self.ended, self.causes, self.example)
         return None
 
 
-def _void(name: str, failed: int, ended: int, causes: Counter[str]) -> EvaluationVoid:
+def _void(name: str, failed: int, ended: int, causes: Counter[str], example: str) -> EvaluationVoid:
     listed = ", ".join(f"{kind} {count}" for kind, count in causes.most_common())
+    shown = f": {example.strip()[:500]}" if example else ""
     return EvaluationVoid(
-        f"evaluation {name}: {failed} of {ended} episodes failed ({listed or 'none ended'}); "
-        "it has no score. What was paid for is kept: resume when the cause is gone",
+        f"evaluation {name}: {failed} of {ended} episodes failed ({listed or 'none ended'}), so it "
+        f"has no score{shown}. What was paid for is kept: resume the run when the cause is gone",
         failed=failed,
         episodes=ended,
         causes=dict(causes),

@@ -79,7 +79,6 @@ class History:
             incumbent,
             ((task, 0) for task in self._tasks if task.id in missing),
             planned=len(missing),
-            keep=True,
         )
         if decides:
             progress = replace(progress, scores={**progress.scores, **evaluation.scores})

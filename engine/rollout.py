@@ -15,6 +15,7 @@ from .episode import Episode, Failure, Job, Score
 from .errors import (
     BudgetExhausted,
     FuncforgeError,
+    InvalidReply,
     ModelError,
     ReplayDiffers,
     SandboxError,
@@ -50,20 +51,21 @@ class Rollout:
             BudgetExhausted, StoreError, ReplayDiffers: These end the run, not the episode.
         """
         scope = self.calls.scope(job.episode_id, repeat=job.repeat)
-        episode = await self._attempt(job, task, parameters, scope)
+        shown = replace(task, target=None)
+        episode = await self._attempt(job, task, shown, parameters, scope)
         for _ in range(ATTEMPTS - 1):
             if episode.failure is None or not _may_pass(episode.failure):
                 break
             scope.rewind()
-            episode = await self._attempt(job, task, parameters, scope)
+            episode = await self._attempt(job, task, shown, parameters, scope)
         return episode
 
     async def _attempt(
-        self, job: Job, task: Task, parameters: Parameters, scope: CallScope
+        self, job: Job, task: Task, shown: Task, parameters: Parameters, scope: CallScope
     ) -> Episode:
         started_s = self.clock.monotonic_s()
         workspace = EpisodeWorkspace(
-            replace(task, target=None),
+            shown,
             parameters,
             settings=self.settings,
             limits=self.limits,
@@ -71,27 +73,24 @@ class Rollout:
             sandbox=self.sandbox,
             repeat=job.repeat,
         )
-        failure: Failure | None = None
-        answer = Answer(text=None, end="no_answer")
-        score: Score | None = None
+        episode: Episode | None = None
         try:
             with anyio.fail_after(self.timeout_s):
                 async with workspace:
-                    answer = await self.agent(replace(task, target=None), workspace)
-                score = await self._score(task, self._episode(job, task, workspace, answer, scope))
+                    answer = await self.agent(shown, workspace)
+                episode = self._episode(job, task, workspace, answer, scope)
+                score = await self._score(task, episode)
         except Exception as error:  # the fence: one episode never takes another down
             ending = _run_ending(error)
             if ending is not None:
                 raise ending from error
+            if episode is None:
+                no_answer = Answer(text=None, end="failed")
+                episode = self._episode(job, task, workspace, no_answer, scope)
             failure = failure_of(error, self.timeout_s)
-        episode = self._episode(job, task, workspace, answer, scope)
-        return replace(
-            episode,
-            score=score,
-            failure=failure,
-            end="failed" if failure else episode.end,
-            elapsed_s=self.clock.monotonic_s() - started_s,
-        )
+            elapsed_s = self.clock.monotonic_s() - started_s
+            return replace(episode, failure=failure, end="failed", elapsed_s=elapsed_s)
+        return replace(episode, score=score, elapsed_s=self.clock.monotonic_s() - started_s)
 
     def _episode(
         self,
@@ -102,7 +101,7 @@ class Rollout:
         scope: CallScope,
     ) -> Episode:
         return Episode(
-            id=job.episode_id,
+            id=scope.name,
             run_id=self.calls.run_id,
             job=job,
             prompt=task.prompt,
@@ -145,7 +144,7 @@ def failure_of(error: Exception, timeout_s: float) -> Failure:
             return Failure(kind=error.kind, message=str(error))
         case SandboxError():
             return Failure(kind="sandbox", message=str(error))
-        case ScorerError():
+        case ScorerError() | InvalidReply():
             return Failure(kind="scorer", message=str(error)[:_SHOWN_ERROR])
         case TimeoutError():
             return Failure(kind="deadline", message=f"no answer within {timeout_s:g} s")

@@ -22,6 +22,7 @@ from .errors import BudgetExhausted, FuncforgeError, Interrupted
 from .evaluation import Evaluator
 from .events import LimitChanged, RunFinished, RunStarted
 from .limiter import Limiter, LimitView, RateLimits
+from .messages import Reply, Request
 from .ports import AgentLimits, CacheStore, Clock, EventSink, Model, Sandbox, Scorer, Store
 from .rollout import Rollout
 from .scheduler import Scheduler
@@ -126,6 +127,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._scheduler: Scheduler | None = None
         self._stop_asked = False
         self._limiter: Limiter | None = None
+        self._calls: ModelCalls | None = None
         self._group: TaskGroup | None = None
         self._streams: list[EventStream] = []
 
@@ -174,6 +176,17 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
     def limits(self) -> tuple[LimitView, ...]:
         """Return where the adaptive limits stand, for people."""
         return self._limiter.views() if self._limiter else ()
+
+    async def ask(self, scope: str, request: Request) -> Reply:
+        """Ask a model within the run's budget and limits, for a part that no episode owns.
+
+        Raises:
+            RuntimeError: The run has not begun.
+            ModelError, BudgetExhausted: As for any call.
+        """
+        if self._calls is None:
+            raise RuntimeError("models can be asked once the run has begun")
+        return await self._calls.scope(scope).complete(request)
 
     async def wait(self, *sinks: EventSink) -> Outcome[Result]:
         """Run to the end, publishing to `sinks` too, and return how it ended.
@@ -245,7 +258,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._limiter = Limiter(
             parts.rate_limits, parts.account_limits, clock=parts.clock, changed=limit_changed
         )
-        calls = ModelCalls(
+        calls = self._calls = ModelCalls(
             parts.model,
             parts.store,
             run_id=self.id,

@@ -95,26 +95,61 @@ def interval(scores_by_task: ScoresByTask, level: float = 0.95) -> Estimate:
     Raises:
         ValueError: A score or the level is out of its range.
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level {level!r} is not in (0, 1)")
-    means = list(task_means(scores_by_task).values())
-    if len(means) < 2:
-        return Estimate(score=means[0] if means else math.nan, low=0.0, high=1.0, tasks=len(means))
-    centre = min(1.0, max(0.0, fmean(means)))
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    size = float(len(means))
-    if any(0.0 < value < 1.0 for value in means):
-        size = _effective_tasks(means, centre, z, level)
-    low, high = wilson(centre, size, z)
-    return Estimate(score=centre, low=low, high=high, tasks=len(means))
+    moments = Moments()
+    for mean in task_means(scores_by_task).values():
+        moments.add(mean)
+    return moments.interval(level)
 
 
-def _effective_tasks(means: Sequence[float], centre: float, z: float, level: float) -> float:
+@dataclass(slots=True)
+class Moments:
+    """Task means, counted as they come: the interval of any number of tasks in no memory.
+
+    Sums are of whole numbers (1e-12 of a score, and of a squared one), so that they do not
+    depend on the order in which episodes end.
+    """
+
+    tasks: int = 0
+    graded: bool = False  # whether any mean lies between 0 and 1
+    total: int = 0
+    squares: int = 0
+
+    def add(self, mean: float) -> None:
+        """Count one task's mean score, in [0, 1]."""
+        self.tasks += 1
+        self.graded = self.graded or 0.0 < mean < 1.0
+        self.total += round(mean * _UNIT)
+        self.squares += round(mean * mean * _UNIT)
+
+    def interval(self, level: float = 0.95) -> Estimate:
+        """Return the mean with its interval, as `interval` does.
+
+        Raises:
+            ValueError: The level is not in (0, 1).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level {level!r} is not in (0, 1)")
+        if self.tasks < 2:
+            score = self.total / _UNIT if self.tasks else math.nan
+            return Estimate(score=score, low=0.0, high=1.0, tasks=self.tasks)
+        centre = min(1.0, max(0.0, self.total / _UNIT / self.tasks))
+        z = NormalDist().inv_cdf(0.5 + level / 2)
+        size = float(self.tasks)
+        if self.graded:
+            spread = self.squares / _UNIT - self.tasks * centre * centre
+            variance = max(0.0, spread) / (self.tasks - 1)
+            size = _effective_tasks(self.tasks, variance, centre, z, level)
+        low, high = wilson(centre, size, z)
+        return Estimate(score=centre, low=low, high=high, tasks=self.tasks)
+
+
+_UNIT = 10**12
+
+
+def _effective_tasks(tasks: int, variance: float, centre: float, z: float, level: float) -> float:
     from scipy.stats import t
 
-    tasks = len(means)
-    variance = sum((value - centre) ** 2 for value in means) / (tasks - 1)
-    if variance <= 1e-12:
+    if variance <= 1e-9:  # what the rounding of the sums may leave
         return float(tasks)
     degrees = float(t.ppf(0.5 + level / 2, tasks - 1))
     return centre * (1 - centre) * tasks / variance * (z / degrees) ** 2

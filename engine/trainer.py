@@ -375,7 +375,7 @@ class Trainer:
             settings = self._settings
             repeats = settings.test_repeats if split == "test" else settings.repeats
             found[split] = await self._score_all(
-                name, incumbent, tasks, repeats, keep=split == "train"
+                name, incumbent, tasks, repeats, keep=split != "test"
             )
 
         works = []
@@ -396,6 +396,7 @@ class Trainer:
             version,
             ((task, repeat) for task in tasks for repeat in range(repeats)),
             planned=len(tasks) * repeats,
+            repeats=repeats,
             keep=keep,
         )
 

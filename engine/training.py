@@ -62,4 +62,6 @@ class Scoring:
             self.parameters,
             ((task, repeat) for task in self.tasks for repeat in range(self.repeats)),
             planned=len(self.tasks) * self.repeats,
+            repeats=self.repeats,
+            keep=False,
         )

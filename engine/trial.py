@@ -94,7 +94,7 @@ async def _run_wave(
 
     async def run(side: str, name: str, version: Parameters, pairs: Pairs) -> None:
         found[side] = await evaluator.evaluate(
-            name, version, selected(tasks, pairs), planned=len(pairs), keep=side == "candidate"
+            name, version, selected(tasks, pairs), planned=len(pairs)
         )
 
     works = []

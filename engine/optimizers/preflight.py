@@ -130,12 +130,22 @@ async def _compare(
         now = render(await _call(after, arguments, workbench))
     except InvalidReply as error:
         now = f"Refused: {error}"
-    if now == call.result:
+    if _same(now, call.result):
         return None
     again = render(await _call(before, arguments, workbench))
     if again != call.result:
         return None
     return Change(arguments=call.arguments, before=call.result, after=now)
+
+
+def _same(now: str, before: str) -> bool:
+    """Whether two results say the same: equal texts, or equal numbers such as 70 and 70.0."""
+    if now == before:
+        return True
+    try:
+        return float(now) == float(before)
+    except ValueError:
+        return False
 
 
 def _recorded(function: Function, episodes: Sequence[Episode]) -> Iterator[FunctionCall]:
