@@ -1,0 +1,150 @@
+"""Builds the scorer that a config names, fenced: a verdict in time and in [0, 1], or an error."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+
+from ...engine.episode import Episode, Score
+from ...engine.errors import ConfigError, FuncforgeError, ScorerError
+from ...engine.ports import Scorer
+from ...engine.tasks import Task
+from .gsm8k import gsm8k
+from .math import MathScorer
+from .model_graded import Judge, ModelGraded
+from .rules import Rule, exact, gaia, multiple_choice, numeric, text_overlap
+from .settings import ScorerSettings
+from .tabmwp import tabmwp
+from .user import own_scorer
+
+KINDS = (
+    "exact", "numeric", "multiple_choice", "text_overlap", "math", "gsm8k", "tabmwp", "gaia",
+    "model_graded",
+)  # fmt: skip
+_SHOWN_TRACE = 4_000
+
+
+def needs_target(kind: str) -> bool:
+    """Whether a scorer compares with a right answer; a person's own decides for itself."""
+    return kind in KINDS and kind != "model_graded"
+
+
+def make_scorer(settings: ScorerSettings, judge: Judge | None = None) -> FencedScorer:
+    """Build a scorer. `async with` it, so that what it starts is kept, and ended with the run.
+
+    Args:
+        settings: Which one.
+        judge: How `model_graded` asks its model.
+
+    Raises:
+        ConfigError: The kind is unknown, or a setting does not suit it.
+    """
+    if settings.timeout_s <= 0:
+        raise ConfigError("must be more than 0", key="scorer.timeout_s")
+    return FencedScorer(_scorer(settings, judge), settings.timeout_s)
+
+
+class FencedScorer:
+    """A scorer that gives a score in [0, 1] in time, or raises `ScorerError` with the reason."""
+
+    def __init__(self, scorer: Scorer, timeout_s: float) -> None:
+        self._scorer = scorer
+        self._timeout_s = timeout_s
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> FencedScorer:
+        if isinstance(self._scorer, MathScorer):
+            await self._stack.enter_async_context(self._scorer)
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stack.aclose()
+
+    async def __call__(self, task: Task, episode: Episode) -> Score:
+        """Judge an episode.
+
+        Raises:
+            ScorerError: The scorer raised, took too long, or returned no score in [0, 1].
+            FuncforgeError: What else the engine knows how to handle, such as a ModelError.
+        """
+        score: Any = None
+        with anyio.move_on_after(self._deadline_s()) as deadline:
+            try:
+                score = await self._scorer(task, episode)
+            except FuncforgeError:
+                raise
+            except Exception as error:  # the fence: a person's scorer may raise anything
+                raise ScorerError(
+                    f"the scorer raised on task {task.id}:\n{_trace(error)}"
+                ) from error
+        if deadline.cancelled_caught:
+            raise ScorerError(
+                f"the scorer gave no verdict on task {task.id} within {self._timeout_s:g} s"
+            )
+        if not isinstance(score, Score) or not _in_range(score.value):
+            found = score.value if isinstance(score, Score) else score
+            raise ScorerError(
+                f"the scorer gave {found!r:.200} for task {task.id}; a score lies in [0, 1]"
+            )
+        return score
+
+    def _deadline_s(self) -> float:
+        # the algebra bounds each comparison itself, and they wait for one another;
+        # a judge's calls have the limits and retries of any model call
+        own = isinstance(self._scorer, MathScorer | ModelGraded)
+        return math.inf if own else self._timeout_s
+
+
+def _scorer(settings: ScorerSettings, judge: Judge | None) -> Scorer:
+    rules: dict[str, Callable[[], Rule]] = {
+        "exact": lambda: exact,
+        "numeric": lambda: numeric(settings.tolerance, settings.relative_tolerance),
+        "multiple_choice": lambda: multiple_choice,
+        "text_overlap": lambda: text_overlap(str(settings.options.get("measure", "f1"))),
+        "gsm8k": lambda: gsm8k,
+        "tabmwp": lambda: tabmwp,
+        "gaia": lambda: gaia,
+    }
+    if settings.kind in rules:
+        try:
+            return by_rule(rules[settings.kind]())
+        except ValueError as error:
+            raise ConfigError(str(error), key="scorer") from None
+    if settings.kind == "math":
+        return MathScorer(timeout_s=settings.timeout_s)
+    if settings.kind == "model_graded":
+        return ModelGraded(settings, judge)
+    if ":" in settings.kind:
+        return own_scorer(settings)
+    allowed = ", ".join(KINDS)
+    raise ConfigError(
+        f"there is no scorer {settings.kind!r}; allowed are {allowed}, module:function and "
+        "file.py:function",
+        key="scorer.kind",
+    )
+
+
+def by_rule(rule: Rule) -> Scorer:
+    """Return the scorer that judges an episode's answer by a rule; no answer scores 0."""
+
+    async def score(task: Task, episode: Episode) -> Score:
+        if task.target is None:
+            raise ScorerError(f"task {task.id} has no target to compare with")
+        if episode.answer is None:
+            return Score(value=0.0, comment="no answer")
+        return rule(episode.answer, task.target, task)
+
+    return score
+
+
+def _in_range(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))[-_SHOWN_TRACE:]
