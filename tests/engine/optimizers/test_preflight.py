@@ -111,6 +111,14 @@ async def test_results_that_depend_on_chance_count_as_no_change() -> None:
     assert (found.calls, found.changes) == (1, ())
 
 
+async def test_the_same_number_in_another_form_is_no_change() -> None:
+    before, after = function("f"), function("f", source("f", "return x + 1.0"))
+
+    found = await replay(before, after, [solved(before, (1, "2"))], Desk())
+
+    assert (found.calls, found.changes) == (1, ())
+
+
 async def test_arguments_that_the_new_schema_refuses_are_a_change() -> None:
     before = function("f", "def f(x, y=1):\n    return x\n")
     after = function("f", "def f(z):\n    return z\n")
