@@ -53,11 +53,11 @@ class Pool:
     async def check(self, function: Function) -> CallResult:
         """Load a function without calling it."""
         request = {"do": "check", "schema": dict(function.arguments)}
-        return await self._once(function, request)
+        return await self.once(function, request)
 
     async def call(self, function: Function, arguments: Mapping[str, Any]) -> CallResult:
         """Call a function with keyword arguments."""
-        return await self._once(function, {"do": "call", "arguments": dict(arguments)})
+        return await self.once(function, {"do": "call", "arguments": dict(arguments)})
 
     def interpreter(
         self, *, functions: Sequence[Function] = (), files: Mapping[str, str] | None = None
@@ -65,13 +65,40 @@ class Pool:
         """Open an interpreter for one episode. It starts at its first block."""
         return self._interpreter(tuple(functions), dict(files or {}))
 
-    async def run(self, child: Child, request: Mapping[str, Any]) -> CallResult:
+    async def once(
+        self, function: Function, request: dict[str, Any], *, wall_s: float | None = None
+    ) -> CallResult:
+        """Have a child of its own work on one request about a function.
+
+        Args:
+            function: Whose code is loaded.
+            request: What is to be done with it.
+            wall_s: Another time limit than the settings'.
+        """
+        if refusal := self.environment.refusal(function.packages):
+            return CallResult(outcome="refused", error=refusal)
+        request |= {"name": function.name, "code": function.code}
+        packages = self.packages_of(function.packages, function.code)
+        async with self._running:
+            try:
+                child = await self.child(packages, spares=self.settings.cores)
+            except SandboxError as error:
+                return CallResult(outcome="system_failure", error=str(error))
+            try:
+                return await self.run(child, request, wall_s=wall_s)
+            finally:
+                await child.discard()
+
+    async def run(
+        self, child: Child, request: Mapping[str, Any], *, wall_s: float | None = None
+    ) -> CallResult:
         """Have a child work on one request, within the limits."""
+        wall_s = self.settings.wall_s if wall_s is None else wall_s
         stdout: list[str] = []
         answer: Any = None
         trouble = ""
         started_s = time.monotonic()
-        with anyio.move_on_after(self.settings.wall_s) as time_limit:
+        with anyio.move_on_after(wall_s) as time_limit:
             try:
                 await child.send(request)
                 answer = await child.answer(stdout, self.settings.output_bytes)
@@ -86,7 +113,7 @@ class Pool:
         outcome: CallOutcome = "exception"
         if time_limit.cancelled_caught:
             outcome = "timeout"
-            reason = f"it ran longer than {self.settings.wall_s:g} s and was ended"
+            reason = f"it ran longer than {wall_s:g} s and was ended"
         elif trouble:
             reason = f"the process sent no valid result: {trouble}"
         else:
@@ -138,21 +165,6 @@ class Pool:
                 for parent in self._parents.values():
                     closing.start_soon(parent.aclose)
         self._parents.clear()
-
-    async def _once(self, function: Function, request: dict[str, Any]) -> CallResult:
-        if refusal := self.environment.refusal(function.packages):
-            return CallResult(outcome="refused", error=refusal)
-        request |= {"name": function.name, "code": function.code}
-        packages = self.packages_of(function.packages, function.code)
-        async with self._running:
-            try:
-                child = await self.child(packages, spares=self.settings.cores)
-            except SandboxError as error:
-                return CallResult(outcome="system_failure", error=str(error))
-            try:
-                return await self.run(child, request)
-            finally:
-                await child.discard()
 
     @asynccontextmanager
     async def _interpreter(

@@ -14,6 +14,7 @@ from .confinement import Confinement, Landlock, Namespaces
 from .imports import preload
 from .limits import Limits
 from .nursery import Nursery
+from .rehearsal import rehearse
 
 # no site folder and its start-up files, no current folder, no writing of bytecode
 FLAGS = ("-S", "-s", "-P", "-B", "-m", "guest")
@@ -29,7 +30,9 @@ def main(settings: dict[str, Any]) -> None:
     if isinstance(confinement, Namespaces):
         confinement.enter()
     site.setquit()  # `exit()` and `quit()`, which programs call
-    preload(tuple(settings["preload"]))
+    packages = tuple(settings["preload"])
+    preload(packages)
+    rehearse(packages)
     confinement.prepare()
     forget_the_start()
     control = socket.socket(fileno=settings["control_fd"])

@@ -1,0 +1,63 @@
+"""The same contract, kept for a user without any right: the tests run again as `nobody`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[3]
+_NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.getuid() != 0, reason="the tests run without rights already"),
+    pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv"),
+]
+
+
+def test_the_contract_holds_for_an_unprivileged_user(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.chown(home, 65534, 65534)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    python = _python_for_nobody()
+    variables = {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{_ROOT / '.dev'}:{Path(pytest.__file__).parents[1]}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    contract = ["tests/contracts/test_sandbox.py", "-p", "no:cacheprovider", "-rs"]
+
+    done = subprocess.run(
+        [*_NOBODY, python, "-m", "pytest", *contract],
+        cwd=_ROOT, env=variables, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-2_000:]
+    assert "passed" in done.stdout
+    if shutil.which("bwrap"):
+        assert "skipped" not in done.stdout, done.stdout
+
+
+def _python_for_nobody() -> str:
+    """Return a Python of the same version that `nobody` may read; root's home is closed to it."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (
+        sys.executable,
+        f"/usr/bin/python{version}",
+        f"/usr/local/bin/python{version}",
+    ):
+        try:
+            subprocess.run([*_NOBODY, candidate, "-c", ""], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    pytest.skip("no Python of this version is readable for another user")
