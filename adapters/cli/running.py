@@ -5,24 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from ...engine.errors import ConfigError
+from ...engine.errors import ConfigError, FuncforgeError
 from ...engine.ports import EventSink
-from ...engine.run import Outcome, Run
+from ...engine.run import Run
 from ..config import Config, load_config, load_record
 from ..views.log import LogSink
 from ..views.plain import PlainView
 from ..views.tracking import RunState
 from ..wiring import Opening, open_evaluation, open_training
-from .output import EXIT_CODES, INTERRUPTED, colours, print_json
+from .output import EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error
 from .signals import stopping
 from .stored import open_reader, read_story
 from .summary import evaluation_json, run_json, say_summary
+
+OpenRun = Callable[[Opening], AbstractAsyncContextManager[Run[Any]]]
 
 
 def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
@@ -75,49 +78,54 @@ def resume(
     return _run(config, partial(open_evaluation, config, story.initial), opening, as_json, quiet)
 
 
-def _run(
-    config: Config,
-    open_run: Callable[[Opening], AbstractAsyncContextManager[Run[Any]]],
-    opening: Opening,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+@dataclass(slots=True)
+class _Watched:
+    """What is known of the run from outside of the event loop."""
+
+    run: Run[Any] | None = None  # None: not opened yet
+
+
+def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, quiet: bool) -> int:
+    watched = _Watched()
     try:
-        outcome, run_id = anyio.run(_watched, config, open_run, opening, quiet)
-    except BaseExceptionGroup as group:
-        raise _only(group) from None
-    if run_id is None:
-        return INTERRUPTED  # before the run began
-    story = read_story(open_reader(config.store.path), run_id)
+        anyio.run(_watch, watched, config, open_run, opening, quiet)
+    except Exception as raised:
+        error = _ours(raised)
+        if error is None:
+            raise
+        if watched.run is None:
+            raise error from None  # nothing was run
+        report_error(error, as_json=as_json)
+        return FAILED
+    run = watched.run
+    if run is None:
+        return INTERRUPTED
+    story = read_story(open_reader(config.store.path), run.id)
     if as_json:
         print_json(evaluation_json(story) if story.kind == "evaluate" else run_json(story))
-    if not quiet or not as_json:
+    if not (quiet and as_json):
         say_summary(story, config.store.path)
-    return INTERRUPTED if outcome is None else EXIT_CODES.get(outcome.status, 1)
+    return INTERRUPTED if run.outcome is None else EXIT_CODES.get(run.outcome.status, FAILED)
 
 
-def _only(error: BaseException) -> BaseException:
-    """Take one error out of the groups that the task groups around it put it in."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+def _ours(error: BaseException) -> FuncforgeError | None:
+    """Find the error that people are told of in the groups that task groups put it in."""
+    if isinstance(error, BaseExceptionGroup):
+        found = (_ours(inner) for inner in error.exceptions)
+        return next((ours for ours in found if ours is not None), None)
+    return error if isinstance(error, FuncforgeError) else None
 
 
-async def _watched(
-    config: Config,
-    open_run: Callable[[Opening], AbstractAsyncContextManager[Run[Any]]],
-    opening: Opening,
-    quiet: bool,
-) -> tuple[Outcome[Any] | None, str | None]:
-    """Run to the end under the views and the signals; return the outcome and the run's id."""
-    run: Run[Any] | None = None
+async def _watch(
+    watched: _Watched, config: Config, open_run: OpenRun, opening: Opening, quiet: bool
+) -> None:
+    """Run to the end under the views and the signals."""
     async with stopping() as stopper, AsyncExitStack() as stack:
         screens = await _open_views(config, stack, quiet)
-        opened = Opening(run_id=opening.run_id, resume=opening.resume, screens=screens)
-        run = await stack.enter_async_context(open_run(opened))
+        run = await stack.enter_async_context(open_run(replace(opening, screens=screens)))
+        watched.run = run
         stopper.drain_with(run.stop)
         await run.wait()
-    return (run.outcome, run.id) if run is not None else (None, None)
 
 
 async def _open_views(config: Config, stack: AsyncExitStack, quiet: bool) -> list[EventSink]:
@@ -138,6 +146,8 @@ async def _open_views(config: Config, stack: AsyncExitStack, quiet: bool) -> lis
         screens.append(await stack.enter_async_context(view))
     elif not quiet:
         screens.append(PlainView(sys.stderr))
+    if not (quiet or config.log.file or config.log.level in ("debug", "info")):
+        return screens  # the views tell of warnings too: nothing is said twice
     log = LogSink(level=config.log.level, form=config.log.format, file=config.log.file)
     screens.append(stack.enter_context(log))
     return screens

@@ -98,6 +98,8 @@ def _side(side: Mapping[str, Scored]) -> dict[str, Any]:
 
 def change(before: Scored | None, after: Scored | None) -> str:
     """Spell a score before and after, with the interval of the latter."""
+    if before is not None and after is None:
+        return f"{_spell(before)}, before"
     if before is None or after is None or before.evaluation == after.evaluation:
         scored = after or before
         assert scored is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...engine.events import (
     EditProposed,
+    EpisodeFinished,
     EvaluationFinished,
     Event,
     PromptTrimmed,
@@ -53,9 +54,16 @@ class Line:
     style: str = ""
 
 
-def lines(event: Event) -> list[Line]:
-    """Return what to print for an event; mostly nothing."""
+def lines(event: Event, failures: set[str]) -> list[Line]:
+    """Return what to print for an event; mostly nothing.
+
+    Args:
+        event: What happened.
+        failures: Kinds of failure told so far, added to here: each is told once, then counted.
+    """
     match event:
+        case EpisodeFinished():
+            return _first_failure(event, failures)
         case RunStarted():
             return _run_started(event)
         case EvaluationFinished():
@@ -94,6 +102,15 @@ def _subject(edit: Edit) -> str:
             return model
         case SetInstructions():
             return ""
+
+
+def _first_failure(event: EpisodeFinished, failures: set[str]) -> list[Line]:
+    failure = event.episode.failure
+    if failure is None or failure.kind in failures:
+        return []
+    failures.add(failure.kind)
+    text = one_line(f"{failure.kind}: {failure.message}", 2 * _WIDTH)
+    return [Line(f"  an episode failed: {text} (more of this kind are only counted)", "yellow")]
 
 
 def _run_started(event: RunStarted) -> list[Line]:

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.events import EpisodeFinished, Event
+from ...engine.events import Event
 from .lines import UNSAFE_WARNING, lines
 from .text import accuracy, duration, one_line, plural, usd
 from .tracking import Accuracy, RunState
@@ -48,6 +48,7 @@ class LiveView(AsyncContextManagerMixin):
         self._state = state
         self._epochs = epochs
         self._patience = patience
+        self._failures: set[str] = set()
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -66,9 +67,7 @@ class LiveView(AsyncContextManagerMixin):
     async def handle(self, event: Event) -> None:
         """Follow the event; print its lines above the panel."""
         self._state.follow(event)
-        if isinstance(event, EpisodeFinished):
-            return  # the panel shows these
-        for line in lines(event):
+        for line in lines(event, self._failures):
             self._console.print(Text(line.text, style=line.style), soft_wrap=True)
 
     def draw(self) -> RenderableType:

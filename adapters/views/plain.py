@@ -13,10 +13,11 @@ class PlainView:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._failures: set[str] = set()
 
     async def handle(self, event: Event) -> None:
         """Write the event's lines, if it has any."""
-        for line in lines(event):
+        for line in lines(event, self._failures):
             # a pipe's encoding may know less than UTF-8
             encoding = self._stream.encoding or "utf-8"
             text = line.text.encode(encoding, "replace").decode(encoding)

@@ -143,6 +143,14 @@ async def test_plain_lines_tell_the_run() -> None:
     ]
 
 
+async def test_each_kind_of_failure_is_told_once() -> None:
+    failed = [episode("train/0", EMPTY, number, None) for number in range(3)]
+
+    assert await plain(*failed) == (
+        "  an episode failed: overloaded: 503 (more of this kind are only counted)\n"
+    )
+
+
 async def test_plain_lines_survive_a_stream_that_knows_ascii_only() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     view = PlainView(stream)
