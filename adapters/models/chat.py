@@ -60,7 +60,9 @@ def scrub(text: str) -> str:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    data: dict[str, Any] = {"role": message.role, "content": scrub(message.content)}
+    data: dict[str, Any] = {"role": message.role}
+    if message.content or not message.tool_calls:  # LiteLLM leaves out an empty one beside calls
+        data["content"] = scrub(message.content)
     if message.tool_calls:
         data["tool_calls"] = [
             {
@@ -70,8 +72,6 @@ def _message(message: Message) -> dict[str, Any]:
             }
             for call in message.tool_calls
         ]
-        if not message.content:
-            data["content"] = None
     if message.tool_call_id is not None:
         data["tool_call_id"] = message.tool_call_id
     return data

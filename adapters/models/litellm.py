@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,10 +16,12 @@ from ...engine.messages import Reply, Request
 from ...engine.ports import ModelFacts
 from .acompletion import AcompletionLane
 from .failures import FIX, transient, unreadable
+from .fast import FastLane
 from .loading import load_litellm
 from .replies import bound_counts, make_reply, read_counts, read_reply
 from .resolution import EMBEDDED, ResolvedModel, litellm_cost, resolve
 from .settings import ModelSettings
+from .wires import Unproven
 
 _DEFAULTS = ModelSettings()
 
@@ -32,6 +35,9 @@ class LiteLLMModel:
     Args:
         settings: Model name -> what a person says about it.
         default: For models without settings of their own.
+        fast: Whether to leave out LiteLLM's call wrapper where that is proven to be equal.
+        notice: Told once per model why it is asked through the wrapper although it has a fast
+            lane.
     """
 
     def __init__(
@@ -39,11 +45,16 @@ class LiteLLMModel:
         settings: Mapping[str, ModelSettings] | None = None,
         *,
         default: ModelSettings = _DEFAULTS,
+        fast: bool = True,
+        notice: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = dict(settings or {})
         self._default = default
         self._litellm: Any = None
         self._resolved: dict[str, ResolvedModel] = {}
+        self._is_fast = fast
+        self._notice = notice
+        self._fast: FastLane | None = None
         self._fallback: AcompletionLane | None = None
 
     async def __aenter__(self) -> Self:
@@ -55,9 +66,11 @@ class LiteLLMModel:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._fallback is not None:
-            fallback, self._fallback = self._fallback, None
-            await fallback.aclose()
+        with anyio.CancelScope(shield=True):
+            for lane in (self._fast, self._fallback):
+                if lane is not None:
+                    await lane.aclose()
+        self._fast = self._fallback = None
 
     async def load(self) -> None:
         """Import LiteLLM in a thread, so that the event loop stays free. May be called early."""
@@ -73,18 +86,26 @@ class LiteLLMModel:
         await self.load()
         resolved = self._resolve(request.model)
         _check_tools(resolved, request)
-        if self._fallback is None:
-            self._fallback = AcompletionLane(self._litellm)
         started_s = time.monotonic()
         try:
             with anyio.fail_after(resolved.settings.timeout_s):
-                body = await self._fallback.ask(resolved, request)
+                body = await self._ask(resolved, request)
         except TimeoutError as error:
             limit_s = resolved.settings.timeout_s
             raise transient(
                 resolved.source, "timeout", f"no reply within {limit_s:g} s", billed=True
             ) from error
         return self._reply(resolved, request, body, time.monotonic() - started_s)
+
+    async def _ask(self, resolved: ResolvedModel, request: Request) -> Any:
+        if self._is_fast:
+            if self._fast is None:
+                self._fast = FastLane(self._litellm, self._notice)
+            with suppress(Unproven):
+                return await self._fast.ask(resolved, request)
+        if self._fallback is None:
+            self._fallback = AcompletionLane(self._litellm)
+        return await self._fallback.ask(resolved, request)
 
     def _reply(
         self, resolved: ResolvedModel, request: Request, body: Any, latency_s: float

@@ -57,15 +57,19 @@ class Bench:
 async def bench(
     wire: str, brain: Callable[[Ask], Say], *, latency_s: float = 0.0, **settings: Any
 ) -> AsyncGenerator[Bench]:
+    wire, _, lane = wire.partition(" ")
     async with LoopbackProvider(brain=brain, latency_s=latency_s, hang_s=5) as provider:
         name = WIRES[wire]
         base = provider.openai_base_url if wire == "openai" else provider.anthropic_base_url
-        async with LiteLLMModel({name: ModelSettings(base_url=base, **settings)}) as model:
+        own = {name: ModelSettings(base_url=base, **settings)}
+        doubts: list[str] = []
+        async with LiteLLMModel(own, fast=lane == "fast", notice=doubts.append) as model:
             await model.load()
             yield Bench(model=model, provider=provider, name=name)
+        assert doubts == []
 
 
-@pytest.fixture(params=sorted(WIRES))
+@pytest.fixture(params=[f"{wire} {lane}" for wire in WIRES for lane in ("fast", "litellm")])
 def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.setenv(name, "key-of-the-test")
@@ -132,7 +136,7 @@ async def test_limits_and_stops_are_sent_and_what_a_provider_lacks_is_left_out(w
 
     [ask] = heard
     assert (ask.max_tokens, ask.temperature, ask.stop) == (77, 0.25, ("END",))
-    assert ask.seed == (11 if wire == "openai" else None)
+    assert ask.seed == (11 if wire.startswith("openai") else None)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +219,7 @@ async def test_a_reply_without_a_bill_is_never_under_counted(wire: str) -> None:
     async with bench(wire, lambda ask: text("4")) as at:
         at.provider.faults = ScriptedFaults(Fault.MISSING_USAGE)
         request = at.request()
-        if wire == "anthropic":  # LiteLLM cannot read such a reply: unreadable, and billed
+        if wire.startswith("anthropic"):  # LiteLLM cannot read such a reply: unreadable, and billed
             with pytest.raises(TransientModelError) as caught:
                 await at.model.complete(request)
             assert (caught.value.kind, caught.value.billed) == ("invalid_reply", True)

@@ -141,7 +141,12 @@ class LoopbackProvider:
             ask = parse(wire, await request.read(), key=entry.key)
         except BadAsk as error:
             return _refusal(wire, entry, 400, "invalid_request_error", str(error))
-        ask = replace(ask, attempt=self.ledger.attempt(ask.hash))
+        ask = replace(
+            ask,
+            attempt=self.ledger.attempt(ask.hash),
+            path=request.path,
+            headers=request.headers,
+        )
         entry.model, entry.hash, entry.attempt = ask.model, ask.hash, ask.attempt
         if not ask.key or (self._keys is not None and ask.key not in self._keys):
             return _refusal(wire, entry, 401, "authentication_error", "invalid api key")

@@ -39,6 +39,8 @@ class Ask:
     hash: str = ""  # of the body: equal bodies, equal hash
     attempt: int = 0  # how often this body was asked before
     body: Mapping[str, Any] = field(default_factory=dict)
+    path: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def question(self) -> str:
@@ -78,6 +80,7 @@ class Say:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int = 0
+    raw: Mapping[str, Any] | None = None  # the whole body, where the form itself is the test
 
     @property
     def finish_reason(self) -> str:
@@ -136,6 +139,8 @@ def parse(wire: Wire, raw: bytes, *, key: str) -> Ask:
 
 def render(ask: Ask, say: Say, number: int) -> dict[str, Any]:
     """Return the body of a reply."""
+    if say.raw is not None:
+        return dict(say.raw)
     return (_render_openai if ask.wire == "openai" else _render_anthropic)(ask, say, number)
 
 
@@ -272,6 +277,7 @@ def _render_openai(ask: Ask, say: Say, number: int) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": ask.model,
+        "service_tier": "default",
         "choices": [
             {"index": 0, "message": message, "logprobs": None, "finish_reason": say.finish_reason}
         ],

@@ -1,0 +1,213 @@
+"""The fast lane: requests as LiteLLM spells them, over one aiohttp session of our own.
+
+LiteLLM stays the authority for providers, keys, parameters and prices; only its call wrapper,
+which costs several milliseconds of CPU a call, is left out. On any doubt a request is not taken.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import aiohttp
+
+from ...engine.messages import Request
+from .chat import chat_tools
+from .failures import connection_lost, from_status, unreadable
+from .loading import is_tested_version, litellm_version
+from .resolution import ResolvedModel
+from .wires import ANTHROPIC_WIRE, OPENAI_WIRE, Letter, Unproven, Wire, make_wire
+
+LARGEST_REPLY = 16 * 1024 * 1024  # bytes, after decompression
+LARGEST_ERROR = 64 * 1024
+MOST_WIRES = 256  # spellings kept; a run has a few for each version of its parameters
+
+# settings of LiteLLM or its environment that change what it sends, in ways we do not follow
+_GLOBALS = ("headers", "organization", "api_base", "api_key", "openai_key", "anthropic_key")
+_VARIABLES = (
+    "OPENAI_ORGANIZATION",
+    "OPENAI_ORG_ID",
+    "OPENAI_PROJECT_ID",
+    "SSL_VERIFY",
+    "SSL_CERTIFICATE",
+    "EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER",
+    "ANTHROPIC_AUTH_TOKEN",
+    "LITELLM_ANTHROPIC_DISABLE_URL_SUFFIX",
+)
+_KNOWN_EXTRA = frozenset(
+    {"top_p", "presence_penalty", "frequency_penalty", "reasoning_effort", "parallel_tool_calls"}
+    | {"user", "logit_bias", "thinking"}
+)
+
+
+class FastLane:
+    """Posts requests that have a proven spelling.
+
+    Args:
+        litellm: The loaded module.
+        notice: Told once per model why its requests take the other lane.
+    """
+
+    def __init__(self, litellm: Any, notice: Callable[[str], None] | None = None) -> None:
+        self._litellm = litellm
+        self._notice = notice
+        self._session: aiohttp.ClientSession | None = None
+        self._wires: OrderedDict[Hashable, tuple[Wire | None, Any]] = OrderedDict()
+        self.reasons: dict[str, str] = {}  # model -> why it takes the other lane
+
+    async def ask(self, resolved: ResolvedModel, request: Request) -> Any:
+        """Post a request; return the chat completion in OpenAI's form, unchecked.
+
+        Raises:
+            Unproven: Nothing was sent: it must take the other lane.
+            ModelError: No usable reply.
+        """
+        wire = self._wire(resolved, request)
+        if wire is None:
+            raise Unproven(self.reasons[resolved.model])
+        try:
+            letter = wire.write(request)
+        except Exception as error:  # what LiteLLM cannot translate is for its own call to judge
+            raise Unproven(f"{type(error).__name__}: {error}") from error
+        status, headers, raw = await self._post(resolved, letter)
+        source = resolved.source
+        if status != 200:
+            raise from_status(source, status, raw.decode("utf-8", "replace"), headers)
+        try:
+            return wire.read(raw)
+        except Exception as error:  # LiteLLM's reading raises whatever the reply makes it
+            if raw.lstrip()[:1] not in {b"{", b"["}:
+                kind = headers.get("content-type", "of no type")
+                why = f"not JSON but {kind}: is base_url a chat endpoint?"
+                raise unreadable(source, why) from error
+            raise unreadable(source, f"{type(error).__name__}: {error}") from error
+
+    def _wire(self, resolved: ResolvedModel, request: Request) -> Wire | None:
+        """Return the spelling for a request, or None if there is none."""
+        key = (
+            request.model,
+            request.max_tokens,
+            request.temperature,
+            request.seed is None,
+            request.stop,
+            request.tool_choice,
+            # a schema is one object as long as its function lives: see `keep` below
+            tuple((tool.name, tool.description, id(tool.arguments)) for tool in request.tools),
+            id(request.json_schema),
+        )
+        found = self._wires.get(key)
+        if found is None:
+            # kept alive, so that no other object gets the same id
+            keep = ([tool.arguments for tool in request.tools], request.json_schema)
+            found = self._wires[key] = (self._make(resolved, request), keep)
+            if len(self._wires) > MOST_WIRES:
+                self._wires.popitem(last=False)
+        return found[0]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def _post(self, resolved: ResolvedModel, letter: Letter) -> tuple[int, Any, bytes]:
+        if self._session is None:
+            self._session = _session()
+        try:
+            async with self._session.post(
+                letter.url, data=letter.body, headers=letter.headers, allow_redirects=False
+            ) as response:
+                limit = LARGEST_REPLY if response.status == 200 else LARGEST_ERROR
+                raw = await _read(response, limit)
+                if len(raw) > limit and response.status == 200:
+                    raise unreadable(resolved.source, f"more than {limit} bytes")
+                return response.status, response.headers, raw[:limit]
+        except (aiohttp.ClientError, ConnectionError, OSError) as error:
+            raise connection_lost(resolved.source, error) from error
+
+    def _make(self, resolved: ResolvedModel, request: Request) -> Wire | None:
+        try:
+            self._check(resolved, request)
+            return make_wire(self._litellm, resolved, request)
+        except Unproven as error:
+            reason = str(error)
+        except Exception as error:  # LiteLLM's internals are not as tested
+            reason = f"self-check failed: {type(error).__name__}: {error}"
+        if resolved.model not in self.reasons:
+            self.reasons[resolved.model] = reason
+            if self._notice is not None and resolved.provider in OPENAI_WIRE | ANTHROPIC_WIRE:
+                self._notice(f"{resolved.model} is asked through LiteLLM's slower call: {reason}")
+        return None
+
+    def _check(self, resolved: ResolvedModel, request: Request) -> None:
+        """Look for anything that makes LiteLLM send something else than we would.
+
+        Raises:
+            Unproven: There is such a thing.
+        """
+        if resolved.provider not in OPENAI_WIRE | ANTHROPIC_WIRE:
+            raise Unproven(f"provider {resolved.provider} has no fast lane")
+        if not is_tested_version():
+            version = ".".join(map(str, litellm_version()))
+            raise Unproven(f"litellm {version} is not a version it was tested with")
+        odd = set(resolved.settings.extra) - _KNOWN_EXTRA
+        if odd:
+            raise Unproven(f"extra parameters {', '.join(sorted(odd))}")
+        if resolved.key is None:
+            raise Unproven("LiteLLM finds the credentials")
+        if resolved.base_url is None and resolved.provider not in {"openai", "anthropic"}:
+            raise Unproven("LiteLLM finds the base URL")
+        if any(getattr(self._litellm, name, None) for name in _GLOBALS):
+            raise Unproven("the application sets LiteLLM's globals")
+        if getattr(self._litellm, "ssl_verify", True) is not True:
+            raise Unproven("the application sets how LiteLLM verifies TLS")
+        if any(os.environ.get(name) for name in _VARIABLES):
+            raise Unproven("the environment sets LiteLLM's or the SDK's options")
+        _check_endpoint(self._litellm, resolved, request)
+
+
+def _check_endpoint(litellm: Any, resolved: ResolvedModel, request: Request) -> None:
+    """Some models of OpenAI are asked at another endpoint: let LiteLLM do so."""
+    if resolved.provider != "openai":
+        return
+    check: Any = importlib.import_module("litellm.main").responses_api_bridge_check
+    given = {
+        "model": resolved.name,
+        "custom_llm_provider": resolved.provider,
+        "tools": chat_tools(request.tools) or None,
+        "reasoning_effort": resolved.settings.extra.get("reasoning_effort"),
+        "api_base": resolved.base_url,
+    }
+    known = inspect.signature(check).parameters  # older versions look at less
+    info, _ = check(**{name: value for name, value in given.items() if name in known})
+    if info.get("mode") == "responses":
+        raise Unproven("asked at OpenAI's responses endpoint")
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        # how much is in flight is the limiter's to say
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+        # the whole call has a deadline, set around it
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+        read_bufsize=2**18,
+    )
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read a body, but not much more than `limit` of it."""
+    chunks: list[bytes] = []
+    size = 0
+    while size <= limit:
+        chunk = await response.content.readany()
+        if not chunk:
+            break
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
