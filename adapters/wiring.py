@@ -283,9 +283,14 @@ def make_optimizer(config: Config) -> Optimizer:
             progressive=optimizer.progressive,
             prompt=optimizer.prompt.text if optimizer.prompt else None,
             frozen_tools=(PYTHON.name,),
-            packages=config.sandbox.packages,
+            packages=importable(config.sandbox.packages),
         )
     )
+
+
+def importable(packages: Sequence[str]) -> tuple[str, ...]:
+    """Return the import names that a function may use: sympy cannot be had without mpmath."""
+    return (*packages, "mpmath") if "sympy" in packages else tuple(packages)
 
 
 def make_agent(config: Config) -> Agent:
