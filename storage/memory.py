@@ -224,7 +224,9 @@ class MemoryStore:
         def mine(table: dict[_Key, Any]) -> Iterator[Any]:
             return (value for key, value in table.items() if key[0] == run_id)
 
-        episodes = list(mine(self._episodes))
+        episodes = [rows.episode_row(e.episode, e.at_unix_s) for e in mine(self._episodes)]
+        calls = [rows.call_row(record) for record in mine(self._calls)]
+        contents = {row["hash"]: row for _, used in (*calls, *episodes) for row in used}
         versions = {event.parameters.version for event in mine(self._started)}
         versions |= {event.parameters_version for event in mine(self._finished)}
         versions |= {event.candidate.version for event in mine(self._decisions)}
@@ -235,8 +237,13 @@ class MemoryStore:
             "parameters": [rows.parameters_row(version) for version in parameters],
             "functions": [rows.function_row(function) for function in functions.values()],
             "evaluations": self._evaluation_rows(run_id),
-            "episodes": [rows.episode_row(e.episode, e.at_unix_s) for e in episodes],
-            "function_calls": [row for e in episodes for row in rows.function_call_rows(e.episode)],
+            "contents": list(contents.values()),
+            "episodes": [row for row, _ in episodes],
+            "function_calls": [
+                row
+                for event in mine(self._episodes)
+                for row in rows.function_call_rows(event.episode)
+            ],
             "decisions": [rows.decision_row(event) for event in mine(self._decisions)],
             "events": [rows.event_row(event) for event in mine(self._events)],
             "checkpoints": [
@@ -244,7 +251,7 @@ class MemoryStore:
                 for (run, step), text in self._checkpoints.items()
                 if run == run_id
             ],
-            "calls": [rows.call_row(record) for record in mine(self._calls)],
+            "calls": [row for row, _ in calls],
         }
 
     def _run_row(self, run_id: str) -> Row:

@@ -20,6 +20,9 @@ UPDATE runs SET status = 'interrupted', stopped_by = 'interrupt',
     seconds = seconds + max(0, :at_unix_s - at_unix_s), at_unix_s = :at_unix_s
 WHERE id = :id AND status = 'running';
 
+-- name: keep_content
+INSERT INTO contents (hash, packed) VALUES (:hash, :packed) ON CONFLICT DO NOTHING;
+
 -- name: keep_function
 INSERT INTO functions (hash, name, body) VALUES (:hash, :name, :body) ON CONFLICT DO NOTHING;
 
@@ -64,16 +67,16 @@ WHERE NOT EXISTS (
 -- a scored episode is final; a failed one gives way to a later attempt
 INSERT INTO episodes (run_id, episode_id, evaluation, parameters_version, task_id, repeat, score,
                       failure, ending, calls, prompt_tokens, completion_tokens, cached_tokens,
-                      cost_pusd, elapsed_s, at_unix_s, packed)
+                      cost_pusd, elapsed_s, at_unix_s, system, packed)
 VALUES (:run_id, :episode_id, :evaluation, :parameters_version, :task_id, :repeat, :score,
         :failure, :ending, :calls, :prompt_tokens, :completion_tokens, :cached_tokens,
-        :cost_pusd, :elapsed_s, :at_unix_s, :packed)
+        :cost_pusd, :elapsed_s, :at_unix_s, :system, :packed)
 ON CONFLICT (run_id, episode_id) DO UPDATE SET
     score = excluded.score, failure = excluded.failure, ending = excluded.ending,
     calls = excluded.calls, prompt_tokens = excluded.prompt_tokens,
     completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
     cost_pusd = excluded.cost_pusd, elapsed_s = excluded.elapsed_s,
-    at_unix_s = excluded.at_unix_s, packed = excluded.packed
+    at_unix_s = excluded.at_unix_s, system = excluded.system, packed = excluded.packed
 WHERE episodes.score IS NULL;
 
 -- name: save_decision
@@ -107,21 +110,25 @@ ON CONFLICT (run_id, step) DO UPDATE SET packed = excluded.packed, at_unix_s = e
 -- name: keep_call
 INSERT INTO calls (run_id, scope, idx, request_hash, repeat, model, finish, calls, prompt_tokens,
                    completion_tokens, cached_tokens, cost_pusd, attempts, latency_s, at_unix_s,
-                   packed)
+                   head, system, packed)
 VALUES (:run_id, :scope, :idx, :request_hash, :repeat, :model, :finish, :calls, :prompt_tokens,
-        :completion_tokens, :cached_tokens, :cost_pusd, :attempts, :latency_s, :at_unix_s, :packed)
+        :completion_tokens, :cached_tokens, :cost_pusd, :attempts, :latency_s, :at_unix_s,
+        :head, :system, :packed)
 ON CONFLICT DO NOTHING;
 
 -- name: find_run
 SELECT * FROM runs WHERE id = :id;
 
 -- name: find_call
-SELECT * FROM calls
+SELECT c.*, h.packed AS head_packed, s.packed AS system_packed
+FROM calls AS c JOIN contents AS h ON h.hash = c.head LEFT JOIN contents AS s ON s.hash = c.system
 WHERE run_id = :run_id AND scope = :scope AND idx = :idx AND request_hash = :request_hash;
 
 -- name: find_cached
-SELECT * FROM calls WHERE request_hash = :request_hash AND repeat = :repeat
-ORDER BY rowid LIMIT 1;
+SELECT c.*, h.packed AS head_packed, s.packed AS system_packed
+FROM calls AS c JOIN contents AS h ON h.hash = c.head LEFT JOIN contents AS s ON s.hash = c.system
+WHERE request_hash = :request_hash AND repeat = :repeat
+ORDER BY c.rowid LIMIT 1;
 
 -- name: used
 SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
@@ -133,11 +140,13 @@ FROM calls WHERE run_id = :run_id;
 SELECT * FROM checkpoints WHERE run_id = :run_id ORDER BY step DESC LIMIT 1;
 
 -- name: find_episode
-SELECT * FROM episodes
+SELECT e.*, s.packed AS system_packed
+FROM episodes AS e LEFT JOIN contents AS s ON s.hash = e.system
 WHERE run_id = :run_id AND episode_id = :episode_id AND score IS NOT NULL;
 
 -- name: episodes_after
-SELECT * FROM episodes
+SELECT e.*, s.packed AS system_packed
+FROM episodes AS e LEFT JOIN contents AS s ON s.hash = e.system
 WHERE run_id = :run_id AND evaluation = :evaluation
     AND (task_id, repeat, episode_id) > (:task_id, :repeat, :episode_id)
 ORDER BY task_id, repeat, episode_id LIMIT :page;
@@ -216,6 +225,12 @@ SELECT * FROM checkpoints WHERE run_id = :run_id;
 
 -- name: rows_of_calls
 SELECT * FROM calls WHERE run_id = :run_id;
+
+-- name: rows_of_contents
+SELECT * FROM contents WHERE hash IN (
+    SELECT head FROM calls WHERE run_id = :run_id
+    UNION SELECT system FROM calls WHERE run_id = :run_id
+    UNION SELECT system FROM episodes WHERE run_id = :run_id);
 
 -- name: rows_of_parameters
 SELECT * FROM parameters WHERE version IN (

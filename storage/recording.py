@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..engine.checkpoint import CallRecord
 from ..engine.events import (
     TRANSIENT,
     EpisodeFinished,
@@ -52,13 +55,26 @@ def parameters_writes(parameters: Parameters) -> list[Write]:
     return [*functions, Write("keep_parameters", rows.parameters_row(parameters))]
 
 
+def call_writes(record: CallRecord) -> list[Write]:
+    """Return the statements that store a model call."""
+    row, contents = rows.call_row(record)
+    return [Write("keep_call", row), *content_writes(contents)]
+
+
+def content_writes(contents: Sequence[Row]) -> list[Write]:
+    """Return the statements that store what many rows have in common."""
+    return [Write("keep_content", content) for content in contents]
+
+
 def _episode(event: EpisodeFinished) -> list[Write]:
     episode = event.episode
+    row, contents = rows.episode_row(episode, event.at_unix_s)
     key = {"run_id": episode.run_id, "episode_id": episode.id}
     return [
         Write("forget_failed_calls", key),
         *(Write("add_function_call", row) for row in rows.function_call_rows(episode)),
-        Write("save_episode", rows.episode_row(episode, event.at_unix_s)),
+        Write("save_episode", row),
+        *content_writes(contents),
     ]
 
 

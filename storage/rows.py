@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..engine.checkpoint import CallRecord, Checkpoint, RunRecord
@@ -18,9 +18,11 @@ from ..engine.events import (
 from ..engine.functions import Function
 from ..engine.parameters import Parameters
 from ..engine.usage import Usage
-from .spelling import Free, Packed, column, spell, unpack, whole
+from .spelling import Free, Packed, column, spell, spell_fast, text_hash, unpack, whole
 
 Row = dict[str, Any]
+Made = tuple[Row, tuple[Row, ...]]
+"""A row, and the rows of `contents` that it points at."""
 
 # in these, and in no other column, may two runs with the same replies differ
 VOLATILE = frozenset(
@@ -72,10 +74,11 @@ def parameters_row(parameters: Parameters) -> Row:
 # -- episodes -------------------------------------------------------------------------------
 
 
-def episode_row(episode: Episode, at_unix_s: float) -> Row:
+def episode_row(episode: Episode, at_unix_s: float) -> Made:
     """Return the row of an episode; times of its function calls stand in their own rows."""
     score, failure = episode.score, episode.failure
-    return {
+    system, messages = _split([message.to_json() for message in episode.messages])
+    row = {
         "run_id": episode.run_id,
         "episode_id": episode.id,
         "evaluation": column(episode.job.evaluation),
@@ -88,15 +91,17 @@ def episode_row(episode: Episode, at_unix_s: float) -> Row:
         **usage_columns(episode.usage),
         "elapsed_s": episode.elapsed_s,
         "at_unix_s": at_unix_s,
-        "packed": Packed(spell(_episode_body(episode))),
+        "system": system["hash"] if system else None,
+        "packed": Packed(spell_fast(_episode_body(episode, messages))),
     }
+    return row, (system,) if system else ()
 
 
-def _episode_body(episode: Episode) -> Row:
+def _episode_body(episode: Episode, messages: Sequence[Row]) -> Row:
     return {
         "task_id": episode.job.task_id,
         "prompt": episode.prompt,
-        "messages": [message.to_json() for message in episode.messages],
+        "messages": messages,
         "calls": [
             [call.name, call.arguments, call.outcome, call.result, call.function_hash]
             for call in episode.calls
@@ -104,7 +109,7 @@ def _episode_body(episode: Episode) -> Row:
         "answer": episode.answer,
         "comment": episode.score.comment if episode.score else "",
         "message": episode.failure.message if episode.failure else "",
-        "metadata": dict(episode.metadata),
+        "metadata": spell(episode.metadata),  # of a file: may hold NaN
     }
 
 
@@ -211,10 +216,13 @@ def checkpoint_row(run_id: str, checkpoint: Checkpoint, at_unix_s: float) -> Row
     }
 
 
-def call_row(record: CallRecord) -> Row:
+def call_row(record: CallRecord) -> Made:
     """Return the row of a model call."""
     reply = record.reply
-    return {
+    head = record.request.to_json()
+    system, messages = _split(head.pop("messages"))
+    shared = content_row(head)
+    row = {
         "run_id": record.run_id,
         "scope": column(record.scope),
         "idx": record.index,
@@ -226,8 +234,24 @@ def call_row(record: CallRecord) -> Row:
         "attempts": record.attempts,
         "latency_s": reply.latency_s,
         "at_unix_s": record.at_unix_s,
-        "packed": Packed(spell({"request": record.request.to_json(), "reply": reply.to_json()})),
+        "head": shared["hash"],
+        "system": system["hash"] if system else None,
+        "packed": Packed(spell_fast({"messages": messages, "reply": reply.to_json()})),
     }
+    return row, (shared, system) if system else (shared,)
+
+
+def content_row(value: Any) -> Row:
+    """Return the row of something that many rows have in common."""
+    text = spell_fast(value)
+    return {"hash": text_hash(text), "packed": Packed(text)}
+
+
+def _split(messages: list[Row]) -> tuple[Row | None, list[Row]]:
+    """Part the system prompt, the same for many, from the other messages."""
+    if messages and messages[0]["role"] == "system":
+        return content_row(messages[0]), messages[1:]
+    return None, messages
 
 
 # -- usage ----------------------------------------------------------------------------------

@@ -6,20 +6,16 @@ same file meanwhile.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 from ..engine.errors import RunNotFound
 from ..engine.parameters import Parameters
 from ..engine.usage import Usage
 from . import values
 from .ownership import is_alive
-from .problems import FACTS, check_version, translate
-from .queries import queries
+from .reading import ReadOnlyFile
 from .records import Decision, EditRecord, Evaluated, FunctionUse, RunSummary, RunView
 from .spelling import read, unpack
 
@@ -33,11 +29,7 @@ __all__ = [
     "RunView",
 ]
 
-BUSY_TIMEOUT_S = 5.0
 _SHOWN_CANDIDATES = 5  # run ids that an ambiguous name is answered with
-
-# what SQLite says when it may not make its side files beside the database
-_NO_FOLDER = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 _Row = Mapping[str, Any]
 
@@ -51,7 +43,8 @@ class RunReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
-        self._connection = self._open()
+        self._file = ReadOnlyFile(self.path)
+        self._read = self._file.read
 
     def __enter__(self) -> Self:
         return self
@@ -61,9 +54,7 @@ class RunReader:
 
     def close(self) -> None:
         """Close the file. May be called twice."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._file.close()
 
     def resolve(self, name: str) -> str:
         """Return the id of the run that a person means: an id, its beginning, or `latest`.
@@ -83,7 +74,7 @@ class RunReader:
 
     def runs(self, limit: int | None = None) -> list[RunSummary]:
         """Return the runs, newest first."""
-        with self._snapshot():
+        with self._file.snapshot():
             found = self._read("newest_runs", limit=-1 if limit is None else limit)
             return [self._summary(row) for row in found]
 
@@ -93,7 +84,7 @@ class RunReader:
         Raises:
             RunNotFound: There is no run of exactly this id.
         """
-        with self._snapshot():
+        with self._file.snapshot():
             return self._view(run_id)
 
     def _view(self, run_id: str) -> RunView:
@@ -228,58 +219,6 @@ class RunReader:
                 solved=row["solved"],
                 failed=row["failed"],
             )
-
-    # -- the file ---------------------------------------------------------------------------
-
-    def _open(self) -> sqlite3.Connection | None:
-        if not self.path.exists() or self.path.stat().st_size == 0:
-            return None
-        try:
-            connection = self._connect("mode=ro")
-            try:
-                found = self._version(connection)
-            except sqlite3.OperationalError as error:
-                connection.close()
-                wal = self.path.with_name(self.path.name + "-wal")
-                if error.sqlite_errorcode & 0xFF not in _NO_FOLDER or wal.exists():
-                    raise
-                # in a folder where we may not write: nobody else writes there either
-                connection = self._connect("immutable=1")
-                found = self._version(connection)
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-        return connection if found else None
-
-    def _version(self, connection: sqlite3.Connection) -> int:
-        return check_version(tuple(connection.execute(FACTS).fetchone()), self.path)
-
-    def _connect(self, option: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?{option}", uri=True, timeout=BUSY_TIMEOUT_S
-        )
-        connection.row_factory = sqlite3.Row
-        return connection
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[None]:
-        """Show every query within the same state of the file, while a run writes to it."""
-        if self._connection is None:
-            yield
-            return
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("ROLLBACK")
-
-    def _read(self, query: str, **parameters: Any) -> Sequence[_Row]:
-        if self._connection is None:
-            return ()
-        try:
-            found = self._connection.execute(queries()[query], parameters).fetchall()
-        except sqlite3.Error as error:
-            raise translate(error, self.path) from error
-        return [dict(row) for row in found]
 
 
 def _split(evaluation: str) -> str:

@@ -39,6 +39,12 @@ CREATE TABLE parameters (
     body TEXT NOT NULL                -- JSON: instructions, demonstrations, model
 );
 
+-- What many calls and episodes have in common, once: system prompts, lists of tools.
+CREATE TABLE contents (
+    hash TEXT PRIMARY KEY,
+    packed BLOB NOT NULL
+);
+
 CREATE TABLE evaluations (
     run_id TEXT NOT NULL,
     evaluation TEXT NOT NULL,         -- train/0, test/before, ...
@@ -76,7 +82,8 @@ CREATE TABLE episodes (
     cost_pusd INTEGER NOT NULL,
     elapsed_s REAL NOT NULL,
     at_unix_s REAL NOT NULL,
-    packed BLOB NOT NULL,             -- prompt, messages, calls, answer, comment, message, metadata
+    system TEXT,                      -- the system prompt, in contents; NULL: none
+    packed BLOB NOT NULL,             -- prompt, other messages, calls, answer, comment, ...
     PRIMARY KEY (run_id, episode_id)
 );
 CREATE INDEX episodes_by_task ON episodes (run_id, evaluation, task_id, repeat);
@@ -148,7 +155,9 @@ CREATE TABLE calls (
     attempts INTEGER NOT NULL,
     latency_s REAL NOT NULL,
     at_unix_s REAL NOT NULL,
-    packed BLOB NOT NULL,             -- request and reply
+    head TEXT NOT NULL,               -- the request without messages, in contents
+    system TEXT,                      -- the system prompt, in contents; NULL: none
+    packed BLOB NOT NULL,             -- other messages, reply
     PRIMARY KEY (run_id, scope, idx, request_hash)
 );
 CREATE INDEX calls_by_request ON calls (request_hash, repeat);

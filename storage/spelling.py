@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -9,11 +10,26 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 Guard = Callable[[str], str]
 
 _SECRET_VARIABLE = re.compile(r"(_API_KEY|_TOKEN|_SECRET)$")
 _SHORTEST_SECRET = 8  # characters: shorter values are words, and would blot out the text
 _LARGEST = 2**53  # what every reader of numbers can hold; providers may claim anything
+
+
+def _mapping(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+# made once: `json.dumps` makes one per call as soon as it is given an option
+_UNICODE = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_mapping
+)
+_ASCII = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_mapping)
 
 
 class Free(str):
@@ -36,12 +52,16 @@ def spell(value: Any) -> str:
     Raises:
         TypeError: The value holds something that JSON has no form for.
     """
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_mapping
-    )
-    if _encodable(text):
-        return text
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_mapping)
+    text = _UNICODE.encode(value)
+    return text if _encodable(text) else _ASCII.encode(value)
+
+
+def spell_fast(value: Any) -> str:
+    """Spell a value that holds neither NaN nor an infinity, at a fifth of the cost."""
+    try:
+        return orjson.dumps(value, default=_mapping, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # lone surrogates, numbers beyond 64 bits
+        return spell(value)
 
 
 def read(text: str) -> Any:
@@ -64,6 +84,11 @@ def column(text: str) -> str:
     if text.isascii() or _encodable(text):
         return text
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def text_hash(text: str) -> str:
+    """Return the name of a content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def whole(number: int) -> int:
@@ -104,9 +129,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _mapping(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

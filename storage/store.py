@@ -21,7 +21,7 @@ from . import rows, values
 from .ownership import RunLock
 from .problems import translate
 from .queries import queries
-from .recording import writes_of
+from .recording import call_writes, writes_of
 from .rows import Row
 from .spelling import column, read, unpack
 from .writer import GroupWriter, Write
@@ -32,6 +32,7 @@ TABLES = (
     "runs",
     "parameters",
     "functions",
+    "contents",
     "evaluations",
     "episodes",
     "function_calls",
@@ -166,7 +167,7 @@ class SqliteStore:
     # -- model calls ------------------------------------------------------------------------
 
     async def commit_call(self, record: CallRecord) -> None:
-        await self._writer.commit([Write("keep_call", rows.call_row(record))])
+        await self._writer.commit(call_writes(record))
 
     async def find_call(
         self, run_id: str, scope: str, index: int, request_hash: str

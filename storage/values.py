@@ -55,7 +55,7 @@ def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
             repeat=row["repeat"],
         ),
         prompt=body["prompt"],
-        messages=tuple(Message.from_json(message) for message in body["messages"]),
+        messages=_messages(row, body["messages"]),
         calls=tuple(
             FunctionCall(
                 name=name,
@@ -73,7 +73,7 @@ def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
         failure=None if scored else Failure(kind=row["failure"], message=body["message"]),
         usage=usage_of(row),
         elapsed_s=row["elapsed_s"],
-        metadata=body["metadata"],
+        metadata=read(body["metadata"]),
     )
 
 
@@ -87,7 +87,7 @@ def call_of(row: Mapping[str, Any]) -> CallRecord:
         index=row["idx"],
         repeat=row["repeat"],
         request_hash=row["request_hash"],
-        request=_request_of(body["request"]),
+        request=_request_of(read(unpack(row["head_packed"])), _messages(row, body["messages"])),
         reply=Reply(
             message=Message.from_json(reply["message"]),
             finish=reply["finish"],
@@ -100,12 +100,17 @@ def call_of(row: Mapping[str, Any]) -> CallRecord:
     )
 
 
-def _request_of(data: Mapping[str, Any]) -> Request:
-    fields = dict(data)
-    fields["messages"] = tuple(Message.from_json(message) for message in data["messages"])
-    fields["tools"] = tuple(Tool(**tool) for tool in data.get("tools", ()))
-    fields["stop"] = tuple(data.get("stop", ()))
-    return Request(**fields)
+def _request_of(head: Mapping[str, Any], messages: tuple[Message, ...]) -> Request:
+    fields = dict(head)
+    fields["tools"] = tuple(Tool(**tool) for tool in head.get("tools", ()))
+    fields["stop"] = tuple(head.get("stop", ()))
+    return Request(messages=messages, **fields)
+
+
+def _messages(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
+    system = row["system_packed"]
+    first = [read(unpack(system))] if system is not None else []
+    return tuple(Message.from_json(message) for message in (*first, *others))
 
 
 def usage_of(row: Mapping[str, Any]) -> Usage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,8 @@ from .rows import Row
 from .spelling import Free, Guard, Packed, pack
 
 QUEUE_ITEMS = 2048  # more makes the caller wait; a slow disk slows the run, the memory stays small
+LINGER_S = 0.05  # rows that nobody waits for wait so long for company: an fsync is dear
+REMEMBERED_CONTENTS = 4096  # hashes
 
 
 class Write(NamedTuple):
@@ -58,16 +60,21 @@ class GroupWriter:
         self, connection: aiosqlite.Connection, path: Path, *, guard: Guard | None = None
     ) -> None:
         self._connection = connection
+        # one hop to SQLite's thread for a whole group: one for each statement costs more than
+        # the statements do
+        self._in_thread: Callable[..., Awaitable[None]] = connection._execute  # noqa: SLF001
         self._path = path
         self._file = path.stat()
         self._guard = guard
+        self._contents: set[str] = set()
         self._queue: list[_Item] = []
         self._wake = anyio.Event()
+        self._hurry = anyio.Event()
         self._room = anyio.Event()
         self._closing = False
         self.error: StoreError | None = None
 
-    async def put(self, writes: Sequence[Write], *, key: object = None) -> _Item:
+    async def put(self, writes: Sequence[Write], *, key: object = None) -> None:
         """Queue rows. Returns when they are queued, which they are whole or not at all.
 
         Args:
@@ -76,20 +83,25 @@ class GroupWriter:
         Raises:
             StoreError: The writer failed, now or earlier, or is closed.
         """
+        await self._wait_for_room()
+        self.put_nowait(writes, key=key, waited_for=False)
+
+    async def _wait_for_room(self) -> None:
         while len(self._queue) >= QUEUE_ITEMS and self.error is None:
             await self._room.wait()
-        return self.put_nowait(writes, key=key)
 
     def put_nowait(
         self,
         writes: Sequence[Write],
         *,
         key: object = None,
+        waited_for: bool = True,
         after: Callable[[], None] | None = None,
     ) -> _Item:
         """Queue rows even beyond the bound.
 
         Args:
+            waited_for: Whether they are to be written at once.
             after: Called once they are durable, or the writer has failed.
         """
         if self.error is not None:
@@ -99,6 +111,8 @@ class GroupWriter:
         item = _Item(writes, key, after)
         self._queue.append(item)
         self._wake.set()
+        if waited_for or len(self._queue) >= QUEUE_ITEMS // 2:
+            self._hurry.set()
         return item
 
     async def commit(self, writes: Sequence[Write], *, key: object = None) -> None:
@@ -107,7 +121,8 @@ class GroupWriter:
         Raises:
             StoreError: They are not: the writer failed.
         """
-        item = await self.put(writes, key=key)
+        await self._wait_for_room()
+        item = self.put_nowait(writes, key=key)
         await item.done.wait()
         if item.error is not None:
             raise type(item.error)(str(item.error), path=item.error.path) from item.error
@@ -121,6 +136,7 @@ class GroupWriter:
         """Let `run` end once the queue is empty."""
         self._closing = True
         self._wake.set()
+        self._hurry.set()
 
     async def run(self) -> None:
         """Write until closed. Not cancelled from outside: `close` ends it."""
@@ -130,7 +146,13 @@ class GroupWriter:
                     self._wake = anyio.Event()
                     await self._wake.wait()
                     continue
+                if not self._hurry.is_set():
+                    with anyio.move_on_after(LINGER_S):
+                        await self._hurry.wait()
                 group, self._queue = self._queue, []
+                self._hurry = anyio.Event()
+                if self._closing:
+                    self._hurry.set()
                 self._room.set()
                 self._room = anyio.Event()
                 await self._write(group)
@@ -138,7 +160,7 @@ class GroupWriter:
     async def _write(self, group: Sequence[_Item]) -> None:
         if self.error is None and any(item.writes for item in group):
             try:
-                await self._transaction(group)
+                await self._in_thread(self._transaction, group)
             except StoreError as error:
                 self.error = error
             except (sqlite3.Error, OverflowError, ValueError) as error:
@@ -150,19 +172,20 @@ class GroupWriter:
             if item.after is not None:
                 item.after()
 
-    async def _transaction(self, group: Sequence[_Item]) -> None:
-        connection = self._connection
-        await connection.execute_fetchall("BEGIN IMMEDIATE")
+    def _transaction(self, group: Sequence[_Item]) -> None:
+        """Write a group, in SQLite's thread: packing there costs no time of the event loop."""
+        connection = self._connection._conn  # noqa: SLF001
+        connection.execute("BEGIN IMMEDIATE")
         try:
             for chunk in _chunks(group):
                 for statement, rows in _by_statement(chunk):
-                    # the generator is drawn from by SQLite's thread: packing costs no loop time
-                    await connection.executemany(queries()[statement], self._stored(rows))
+                    if fresh := self._fresh(statement, rows):
+                        connection.executemany(queries()[statement], self._stored(fresh))
             self._check_file()
-            await connection.execute_fetchall("COMMIT")
+            connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):  # the first error is the one to tell
-                await connection.execute_fetchall("ROLLBACK")
+                connection.execute("ROLLBACK")
             raise
 
     def _check_file(self) -> None:
@@ -177,6 +200,16 @@ class GroupWriter:
                 "back, then resume the run",
                 path=str(self._path),
             )
+
+    def _fresh(self, statement: str, rows: list[Row]) -> list[Row]:
+        """Leave out the contents that stand in the file already: most do, and packing costs."""
+        if statement != "keep_content":
+            return rows
+        fresh = {row["hash"]: row for row in rows if row["hash"] not in self._contents}
+        if len(self._contents) > REMEMBERED_CONTENTS:
+            self._contents.clear()
+        self._contents.update(fresh)
+        return list(fresh.values())
 
     def _stored(self, rows: Iterable[Row]) -> Iterator[Row]:
         for row in rows:

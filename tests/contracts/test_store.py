@@ -354,6 +354,7 @@ async def test_both_stores_hold_the_same_rows_whatever_the_order(
         "runs": 1,
         "parameters": 2,
         "functions": 1,
+        "contents": 2,
         "evaluations": 2,
         "episodes": 5,
         "function_calls": 10,
