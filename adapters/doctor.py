@@ -63,10 +63,10 @@ def check_config(config: Config) -> Iterator[Check]:
     from . import wiring
 
     yield _try("tasks", lambda: _count_tasks(config))
-    yield _try("scorer", lambda: _name(wiring.make_scorer(config)))
-    yield _try("agent", lambda: _name(wiring.make_agent(config)))
+    yield _try("scorer", lambda: _made(wiring.make_scorer(config), config.scorer.kind))
+    yield _try("agent", lambda: _made(wiring.make_agent(config), config.agent.kind))
     if config.tasks.train is not None:
-        yield _try("optimizer", lambda: _name(wiring.make_optimizer(config)))
+        yield _try("optimizer", lambda: _made(wiring.make_optimizer(config), config.optimizer.kind))
     yield from _models(config)
     yield _writable(Path(config.store.path))
 
@@ -160,8 +160,8 @@ def _count_tasks(config: Config) -> str:
     return ", ".join(f"{len(tasks):,} {name}" for name, tasks in found.items() if tasks is not None)
 
 
-def _name(part: object) -> str:
-    return type(part).__name__
+def _made(_part: object, kind: str) -> str:
+    return kind  # that it could be built is the news
 
 
 def _try(name: str, look: Callable[[], str]) -> Check:

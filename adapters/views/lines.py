@@ -153,4 +153,5 @@ def _run_finished(event: RunFinished) -> list[Line]:
     reason = f": {one_line(event.message, 400)}" if event.message else ""
     style = {"done": "bold green", "failed": "bold red"}.get(event.status, "bold yellow")
     took = f"{spent}, {duration(event.seconds)}"
-    return [Line(f"{event.status} ({event.stopped_by}){reason}; {took}", style)]
+    cause = f" ({event.stopped_by})" if event.stopped_by not in ("", event.status) else ""
+    return [Line(f"{event.status}{cause}{reason}; {took}", style)]

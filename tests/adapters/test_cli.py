@@ -309,13 +309,48 @@ def test_doctor_names_each_thing_and_the_command_that_fixes_it(
     assert told["ok"] == all(check["state"] != "missing" for check in told["checks"])
 
 
+# -- train and evaluate ----------------------------------------------------------------------
+
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.toml"
+SMALL = [
+    "--set", "tasks.train=12", "--set", "tasks.validation=6", "--set", "tasks.test=6",
+    "--set", "tasks.stratify=false", "--set", "training.steps=1", "--set", "sandbox.packages=[]",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_train_stop_resume_and_evaluate_keep_the_json_contract(here: Path) -> None:
+    paused = program("train", str(QUICKSTART), *SMALL, "--set", "budget.calls=10", "--json")
+    assert paused.returncode == 3, paused.stderr
+    stopped = json.loads(paused.stdout)
+    assert (stopped["status"], stopped["stopped_by"]) == ("paused", "budget")
+    assert stopped["usage"]["calls"] <= 10
+
+    resumed = program("resume", stopped["run_id"], "--set", "budget.calls=1000", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    told = json.loads(resumed.stdout)
+    assert (told["run_id"], told["status"]) == (stopped["run_id"], "done")
+    assert told["stopped_by"] in ("steps", "solved")
+    assert told["before"]["test"]["tasks"] == told["after"]["test"]["tasks"] == 6
+    assert [decision["step"] for decision in told["decisions"]] == [1]
+
+    scored = program("evaluate", stopped["run_id"], "--json")
+    assert scored.returncode == 0, scored.stderr
+    evaluated = json.loads(scored.stdout)
+    assert {"run_id", "score", "low", "high", "tasks", "failed", "usage", "seconds"} <= set(
+        evaluated
+    )
+    assert evaluated["score"] == told["after"]["test"]["score"]
+
+
 # -- the program -----------------------------------------------------------------------------
 
 
 def program(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "funcforge", *arguments],
-        capture_output=True, text=True, check=False, timeout=60, **options,
+        capture_output=True, text=True, check=False, timeout=240, **options,
     )  # fmt: skip
 
 
