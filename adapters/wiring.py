@@ -16,13 +16,13 @@ from ..engine.agent import Agent
 from ..engine.budget import Caps
 from ..engine.calls import Retry
 from ..engine.checkpoint import RunKind, RunRecord
-from ..engine.errors import ConfigError
+from ..engine.errors import ConfigError, ReplayDiffers
 from ..engine.evaluation import Evaluation
 from ..engine.limiter import RateLimits
 from ..engine.messages import Reply, Request
 from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
-from ..engine.ports import AgentLimits, EventSink, Store
+from ..engine.ports import AgentLimits, EventSink, ModelFacts, Store
 from ..engine.run import Parts, Run, Work
 from ..engine.stopping import Stopping
 from ..engine.tasks import Split, Splits
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .scorers.model_graded import Judge
 
 Result = TypeVar("Result")
+NOWHERE = "http://127.0.0.1:9"  # the discard port
 ALPHA_POLICIES = frozenset({"fixed", "sequential"})  # policies that control a false acceptance
 
 
@@ -50,6 +51,7 @@ class Opening:
 
     run_id: str | None = None
     resume: bool = False
+    offline: bool = False  # a replay: `store` holds every reply, no provider is asked
     sinks: Sequence[EventSink] = ()
     screens: Sequence[EventSink] = ()
     store: Store | None = None  # None: the SQLite file that the config names
@@ -112,6 +114,9 @@ async def _open(
     async with AsyncExitStack() as stack:
         judge = _Judge()
         parts = await _open_parts(config, stack, opening.store, judge)
+        if opening.offline:
+            # the record knows nothing of caps: what was paid for once is not counted again
+            parts = replace(parts, model=RecordOnly(config), caps=Caps(), cache=None)
         sandbox = getattr(parts.sandbox, "backend", config.sandbox.backend)
         record = RunRecord(
             id=opening.run_id or new_run_id(),
@@ -123,7 +128,8 @@ async def _open(
             created_at_unix_s=parts.clock.unix_s(),
             sandbox=sandbox,
         )
-        check_models(config, parts)
+        if not opening.offline:
+            check_models(config, parts)
         run = Run(
             record,
             parts,
@@ -131,10 +137,50 @@ async def _open(
             sinks=opening.sinks,
             screens=opening.screens,
             resumed=opening.resume,
+            offline=opening.offline,
         )
         judge.run = run
         async with run:
             yield run
+
+
+class RecordOnly:
+    """The model of a replay. It is never asked: the journal answers, or the replay differs.
+
+    It knows each model's context window, as the optimizer's prompt depends on it, but needs no
+    key: a base URL of one's own, which is never called, wants none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        from .models.litellm import LiteLLMModel
+
+        known = model_settings(config)
+        models = {config.agent.model, config.optimizer_model, config.scorer.model} - {None}
+        self._facts = LiteLLMModel(
+            {
+                model: replace(known.get(model) or _plain_settings(), base_url=NOWHERE)
+                for model in models
+                if model is not None
+            }
+        )
+
+    def describe(self, model: str) -> ModelFacts:
+        """Return what is known about a model."""
+        return self._facts.describe(model)
+
+    async def complete(self, request: Request) -> Reply:
+        """Refuse.
+
+        Raises:
+            ReplayDiffers: Always.
+        """
+        raise ReplayDiffers("a replay asks no provider")
+
+
+def _plain_settings() -> ModelSettings:
+    from .models.settings import ModelSettings
+
+    return ModelSettings()
 
 
 @dataclass(slots=True)
@@ -182,6 +228,7 @@ async def _open_parts(
         in_flight=config.limits.in_flight,
         episode_timeout_s=config.limits.episode_timeout_s,
         max_failed_share=config.training.max_failed_share,
+        cache=store if config.store.cache else None,
     )
 
 

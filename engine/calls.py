@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -63,13 +63,6 @@ class Circuit:
             self.error = error
 
 
-@dataclass(slots=True)
-class Savings:
-    """What the cache mode did not have to pay for."""
-
-    usage: Usage = NO_USAGE
-
-
 class ModelCalls:
     """Asks models for one run. A reply is committed to the journal before anybody sees it.
 
@@ -98,7 +91,7 @@ class ModelCalls:
         self.run_id = run_id
         self.budget = budget
         self.circuit = Circuit()
-        self.saved = Savings()
+        self.saved = NO_USAGE  # what the cache made free
         self.offline = offline
         self._model = model
         self._journal = journal
@@ -139,11 +132,50 @@ class ModelCalls:
                 f"(request {request_hash})"
             )
         if self._cache is not None:
-            record = await self._cache.find_cached(request_hash, repeat)
-            if record is not None:
-                self.saved.usage += record.reply.usage
-                return record.reply
+            return await self._from_cache(scope, index, repeat, request, request_hash)
         return None
+
+    async def _from_cache(
+        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
+    ) -> Reply | None:
+        """Take a reply that another run paid for, and write it down as this run's too."""
+        assert self._cache is not None
+        found = await self._cache.find_cached(request_hash, repeat)
+        if found is None:
+            return None
+        self.saved += found.reply.usage
+        # the tokens stay: an agent's limits must see the same conversation as when it was paid for
+        reply = replace(
+            found.reply, usage=replace(found.reply.usage, calls=0, cost_pusd=0), latency_s=0.0
+        )
+        place = (scope, index, repeat, request, request_hash)
+        await self._commit(*place, reply=reply, attempts=0)
+        return reply
+
+    async def _commit(
+        self,
+        scope: str,
+        index: int,
+        repeat: int,
+        request: Request,
+        request_hash: str,
+        *,
+        reply: Reply,
+        attempts: int,
+    ) -> None:
+        await self._journal.commit_call(
+            CallRecord(
+                run_id=self.run_id,
+                scope=scope,
+                index=index,
+                repeat=repeat,
+                request_hash=request_hash,
+                request=request,
+                reply=reply,
+                attempts=attempts,
+                at_unix_s=self._clock.unix_s(),
+            )
+        )
 
     async def ask(
         self, scope: str, index: int, repeat: int, request: Request, request_hash: str
@@ -182,19 +214,8 @@ class ModelCalls:
                 if isinstance(error, ModelConfigError) or error.kind == "bad_request":
                     self.circuit.note(scope, error)
                 raise
-            await self._journal.commit_call(
-                CallRecord(
-                    run_id=self.run_id,
-                    scope=scope,
-                    index=index,
-                    repeat=repeat,
-                    request_hash=request_hash,
-                    request=request,
-                    reply=reply,
-                    attempts=attempt,
-                    at_unix_s=self._clock.unix_s(),
-                )
-            )
+            place = (scope, index, repeat, request, request_hash)
+            await self._commit(*place, reply=reply, attempts=attempt)
             return reply
 
     async def _attempt(self, request: Request, facts: ModelFacts) -> Reply:

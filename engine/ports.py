@@ -177,6 +177,10 @@ class RunStore(Protocol):
         """
         ...
 
+    async def seconds(self, run_id: str) -> float:
+        """Return how long a run was at work, over all its stops; 0 for an unknown run."""
+        ...
+
     async def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None: ...
 
     async def load_checkpoint(self, run_id: str) -> Checkpoint | None: ...
@@ -192,7 +196,7 @@ class RunStore(Protocol):
         ...
 
 
-class Store(RunStore, CallStore, EventSink, Protocol):
+class Store(RunStore, CallStore, CacheStore, EventSink, Protocol):
     """What one run writes to and restores from. SQLite and memory behave the same."""
 
 

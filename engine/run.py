@@ -77,6 +77,7 @@ class Outcome(Generic[Result]):
     error: FuncforgeError | None
     usage: Usage
     seconds: float
+    saved: Usage = NO_USAGE  # what the cache made free
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +114,6 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         screens: Sequence[EventSink] = (),
         resumed: bool = False,
         offline: bool = False,
-        seconds_before: float = 0.0,
     ) -> None:
         self.record = record
         self.outcome: Outcome[Result] | None = None
@@ -123,7 +123,6 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._screens = tuple(screens)
         self._resumed = resumed
         self._offline = offline
-        self._seconds_before = seconds_before
         self._scheduler: Scheduler | None = None
         self._stop_asked = False
         self._limiter: Limiter | None = None
@@ -201,8 +200,11 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
 
     async def _wait(self, sinks: Sequence[EventSink]) -> Outcome[Result]:
         parts = self._parts
-        spent = await parts.store.used(self.id) if self._resumed else NO_USAGE
-        budget = Budget(parts.caps, spent=spent, seconds=self._seconds_before, clock=parts.clock)
+        spent, seconds = NO_USAGE, 0.0
+        if self._resumed:
+            spent = await parts.store.used(self.id)
+            seconds = await parts.store.seconds(self.id)
+        budget = Budget(parts.caps, spent=spent, seconds=seconds, clock=parts.clock)
         batcher = Batcher()
         bus = EventBus(
             self.id,
@@ -334,6 +336,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             error=error,
             usage=usage,
             seconds=budget.seconds,
+            saved=self._calls.saved if self._calls else NO_USAGE,
         )
 
 

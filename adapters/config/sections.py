@@ -323,6 +323,7 @@ class StoreConfig(Section):
     """Where runs are kept. Relative to the working folder."""
 
     path: str = ".funcforge/runs.db"
+    cache: bool = False  # take replies that earlier runs here paid for, by request and repeat
 
 
 class LogConfig(Section):

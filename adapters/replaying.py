@@ -1,0 +1,99 @@
+"""Re-executes a finished run from its record, without a provider, and compares the two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine.checkpoint import CallRecord
+from ..engine.errors import ConfigError, ReplayDiffers
+from ..engine.ports import EventSink
+from ..storage.database import open_store
+from ..storage.memory import MemoryStore
+from ..storage.store import SqliteStore
+from .config import load_record
+from .wiring import Opening, open_evaluation, open_training
+
+COMPARED = ("evaluations", "decisions", "episodes", "events", "calls")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """How a replay ended. Without a difference, everything compared is identical."""
+
+    run_id: str
+    difference: str  # the first one; empty: none
+    compared: dict[str, int]  # table -> rows that are identical
+
+
+class _RecordedStore(MemoryStore):
+    """Takes what the replay does, and answers its model calls from the record."""
+
+    def __init__(self, record: SqliteStore) -> None:
+        super().__init__()
+        self._record = record
+
+    async def find_call(
+        self, run_id: str, scope: str, index: int, request_hash: str
+    ) -> CallRecord | None:
+        """Find a call in the record and count it as made again."""
+        found = await self._record.find_call(run_id, scope, index, request_hash)
+        if found is not None:
+            await self.commit_call(found)
+        return found
+
+
+async def replay(path: str, run_id: str, *, screens: tuple[EventSink, ...] = ()) -> Replay:
+    """Replay a run.
+
+    Raises:
+        ConfigError: There is no such run, or it has not ended.
+        StoreError: The database cannot be read.
+        SandboxUnavailable: Functions cannot be executed here.
+    """
+    async with open_store(path) as record:
+        stored = await record.load_run(run_id)
+        if stored is None:
+            raise ConfigError(f"there is no run {run_id!r} in {path}")
+        if stored.status != "done":
+            raise ConfigError(f"run {run_id} is {stored.status}; only what has ended is replayed")
+        twin = _RecordedStore(record)
+        opening = Opening(run_id=run_id, offline=True, screens=screens, store=twin)
+        config = load_record(
+            stored.config, purpose="train" if stored.kind == "train" else "evaluate"
+        )
+        if stored.kind == "train":
+            async with open_training(config, opening) as training:
+                outcome: Any = await training.wait()
+        else:
+            version = await _evaluated(record, run_id)
+            async with open_evaluation(config, version, opening) as evaluation:
+                outcome = await evaluation.wait()
+        if outcome.error is not None:
+            if not isinstance(outcome.error, ReplayDiffers):
+                raise outcome.error
+            return Replay(run_id=run_id, difference=str(outcome.error), compared={})
+        return _compare(run_id, await record.dump_rows(run_id), await twin.dump_rows(run_id))
+
+
+async def _evaluated(record: SqliteStore, run_id: str) -> Any:
+    rows = await record.dump_rows(run_id)
+    return await record.load_parameters(str(rows["evaluations"][0]["version"]))
+
+
+def _compare(run_id: str, stored: dict[str, Any], made: dict[str, Any]) -> Replay:
+    compared: dict[str, int] = {}
+    for table in COMPARED:
+        ours, theirs = made.get(table, []), stored.get(table, [])
+        for number, (one, other) in enumerate(zip(theirs, ours, strict=False)):
+            if one != other:
+                keys = [key for key in one if one[key] != other.get(key)]
+                difference = f"{table}, row {number}: " + "; ".join(
+                    f"{k} was {one[k]!r:.200}, is {other.get(k)!r:.200}" for k in keys
+                )
+                return Replay(run_id=run_id, difference=difference, compared=compared)
+        if len(ours) != len(theirs):
+            difference = f"{table}: the record has {len(theirs)} rows, the replay {len(ours)}"
+            return Replay(run_id=run_id, difference=difference, compared=compared)
+        compared[table] = len(ours)
+    return Replay(run_id=run_id, difference="", compared=compared)
