@@ -63,8 +63,8 @@ bench: setup sandbox ## run the benchmarks; results go to benchmarks/results
 
 lock: setup ## pin the newest packages that pyproject.toml allows
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile pyproject.toml --group dev --extra build --universal --generate-hashes \
-	  --python-version 3.11 --no-emit-index-url --quiet --upgrade -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes \
+	  --python-version 3.11 --no-emit-index-url --no-header --quiet --upgrade -o requirements.lock
 
 wheel: setup ## build sdist and wheel into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist . > /dev/null
