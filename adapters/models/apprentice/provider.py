@@ -13,17 +13,27 @@ from .chat import optimizes, reply
 
 PROVIDER = "embedded"
 MODEL = "apprentice"
+_PRICES: Mapping[str, Any] = {
+    "litellm_provider": PROVIDER,
+    "mode": "chat",
+    "input_cost_per_token": 0.0,
+    "output_cost_per_token": 0.0,
+    "supports_function_calling": True,
+}
 
 
 def register_embedded(litellm: Any) -> None:
     """Register `embedded/apprentice` with LiteLLM. Doing so again changes nothing.
 
-    LiteLLM keeps its providers in lists of the process; ours adds one entry under its own name.
+    LiteLLM keeps its providers and prices in tables of the process; this adds one entry to each,
+    under a name of our own.
     """
     if any(item["provider"] == PROVIDER for item in litellm.custom_provider_map):
         return
     handler = _handler(litellm)
     litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})
+    # without an entry LiteLLM searches its price map in vain, several times a call
+    litellm.register_model({f"{PROVIDER}/{MODEL}": dict(_PRICES)})
     utils: Any = importlib.import_module("litellm.utils")
     utils.custom_llm_setup()
 
@@ -114,6 +124,8 @@ def _fill(response: Any, model: str, answer: Reply, litellm: Any) -> Any:
         or None,
     )
     response.model = model
+    # or LiteLLM works the cost out itself, which takes longer than the call
+    response._hidden_params["response_cost"] = 0.0  # noqa: SLF001  (there is no public way)
     response.usage = litellm.Usage(
         prompt_tokens=answer.usage.prompt_tokens,
         completion_tokens=answer.usage.completion_tokens,
