@@ -34,17 +34,20 @@ def result_of(answer: Any, stdout: str, elapsed_s: float) -> CallResult:
 
 
 def describe_ending(
-    status: int | None, elapsed_s: float, cpu_limit_s: int
+    status: int | None, trouble: str, elapsed_s: float, cpu_limit_s: int
 ) -> tuple[CallOutcome, str]:
     """Return outcome and text for a process that ended without an answer.
 
     Args:
         status: As of waitpid, reported by the parent; None if the parent is gone as well.
+        trouble: Why the parent ended it, if it did.
         elapsed_s: How long it ran.
         cpu_limit_s: Computing time that it had.
     """
     if status is None:
         return "system_failure", "the sandbox ended during the call"
+    if trouble:
+        return "exception", f"the process was ended: {trouble}"
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return "exception", f"the process ended by itself (exit status {code}), without a result"

@@ -16,7 +16,7 @@ def escapes() -> list[str]:
         "read a file of the machine": lambda: Path("/etc/passwd").read_bytes(),
         "list the home folders": lambda: os.listdir("/root") or os.listdir("/home"),
         "read another process": lambda: Path("/proc/1/environ").read_bytes(),
-        "write outside of the scratch": lambda: Path("/var/tmp/escaped").touch(),  # noqa: S108
+        "write outside of the scratch": _create,
         "write to the packages": lambda: os.open(os.__file__, os.O_WRONLY | os.O_APPEND),
         "open a socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
         "open a Unix socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
@@ -28,6 +28,12 @@ def escapes() -> list[str]:
         "see variables of the engine": lambda: 1 / len(os.environ),
     }
     return [name for name, attempt in attempts.items() if _succeeds(attempt)]
+
+
+def _create() -> None:
+    path = "/var/tmp/funcforge-escaped"  # noqa: S108 - not ours to write to
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
+    os.unlink(path)
 
 
 def _fork() -> None:

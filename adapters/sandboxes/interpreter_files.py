@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...engine.errors import SandboxUnavailable
+
 GUEST = Path(__file__).parent / "guest"
 _TIME_ZONES = Path("/usr/share/zoneinfo")
 
@@ -26,8 +28,12 @@ class InterpreterFiles:
 
     @classmethod
     def of_this_process(cls) -> InterpreterFiles:
-        """Find them."""
-        program = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
+        """Find them.
+
+        Raises:
+            SandboxUnavailable: This user may not read the program.
+        """
+        program = _program()
         library = Path(sysconfig.get_path("stdlib"))
         shared = Path(
             sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("INSTSONAME") or ""
@@ -45,6 +51,17 @@ class InterpreterFiles:
             system_libraries=tuple(_system_libraries()),
             time_zones=_TIME_ZONES if _TIME_ZONES.is_dir() else None,
         )
+
+
+def _program() -> Path:
+    for name in (getattr(sys, "_base_executable", None), sys.executable, "/proc/self/exe"):
+        path = os.path.realpath(name) if name else ""
+        if path and os.access(path, os.R_OK | os.X_OK):
+            return Path(path)
+    raise SandboxUnavailable(
+        f"the Python that runs funcforge, {sys.executable}, cannot be read by this user; "
+        "use one that is installed for everybody"
+    )
 
 
 def _system_libraries() -> Iterator[Path]:

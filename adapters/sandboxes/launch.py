@@ -23,6 +23,7 @@ _VARIABLES = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",  # one for each thread would take 64 MB of address space
     "MPLBACKEND": "agg",
 }
 _FLAGS = ("-S", "-s", "-P", "-B", "-m", "guest")  # as guest/__main__.py

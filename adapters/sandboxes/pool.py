@@ -118,7 +118,7 @@ class Pool:
             reason = f"the process sent no valid result: {trouble}"
         else:
             limit_s = self.settings.cpu_limit_s
-            outcome, reason = describe_ending(child.status, elapsed_s, limit_s)
+            outcome, reason = describe_ending(child.status, child.trouble, elapsed_s, limit_s)
         return CallResult(outcome=outcome, error=reason, stdout=text, elapsed_s=elapsed_s)
 
     async def child(self, packages: tuple[str, ...], *, spares: int) -> Child:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 from . import kernel, seccomp
 from .limits import Limits, apply_limits, mapped_bytes
 
-_SCRATCH_FILES = 1_000
+SCRATCH_FILES = 1_000
 _NOBODY = 65534
 _USER_INSIDE = 1000
 _MB = 1 << 20
+
+# modes and times of files are beyond Landlock; copying a file within the scratch sets them, though
+_NOT_IN_LANDLOCK = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat")
 
 
 @dataclass(kw_only=True)
@@ -30,6 +34,8 @@ class Confinement:
     def prepare(self) -> None:
         """Finish the parent, when everything is imported."""
         self.baseline_bytes = mapped_bytes()
+        if self.scratch_root:  # shared by the parents, whose children have the same numbers
+            self.scratch_root = tempfile.mkdtemp(dir=self.scratch_root)
 
     def needed_fds(self) -> tuple[int, ...]:
         """Return the parent's descriptors that `apply` uses, and closes."""
@@ -90,7 +96,7 @@ class Namespaces(Confinement):
         kernel.unshare(kernel.NEW_USER | kernel.NEW_MOUNTS | kernel.NEW_IPC)
         _map_user("self", _USER_INSIDE, _USER_INSIDE, proc_fd=self.proc_fd)
         size = self.limits.scratch_mb * _MB
-        kernel.mount_scratch(scratch, size_bytes=size, files=_SCRATCH_FILES)
+        kernel.mount_scratch(scratch, size_bytes=size, files=SCRATCH_FILES)
         os.close(self.proc_fd)
         os.close(self.own_pids_fd)
         super().apply(scratch)
@@ -133,7 +139,7 @@ class Landlock(Confinement):
         )
         super().apply(scratch)
         kernel.drop_capabilities()
-        seccomp.install(seccomp.program(own_pid=os.getpid()))
+        seccomp.install(seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK))
 
 
 def _leave_root() -> tuple[int, int]:

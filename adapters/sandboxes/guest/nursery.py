@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .channel import Channel
-from .confinement import Confinement
-from .scratch import remove
+from .confinement import SCRATCH_FILES, Confinement
+from .scratch import is_full, remove
 from .work import Worker, answer_then_die
 
 _LONGEST_ORDER = 4_096
+_LOOK_S = 0.05  # how often scratch folders on a disk are measured
 _SCRATCH_INSIDE = "/tmp"  # noqa: S108 - a mount of the child's own
 
 
@@ -47,6 +48,8 @@ class Nursery:
         self._packages = packages
         self._children: dict[int, Child] = {}
         self._by_pidfd: dict[int, Child] = {}
+        self._measured = bool(confinement.scratch_root)  # a mount of its own has its own limit
+        self._troubles: dict[int, str] = {}
         self._poll = select.epoll()
         self._poll.register(control.fileno(), select.EPOLLIN)
 
@@ -57,11 +60,12 @@ class Nursery:
         self._tell({"ready": self._confinement.baseline_bytes})
         try:
             while True:
-                for fd, _ in self._poll.poll():
+                for fd, _ in self._poll.poll(_LOOK_S if self._measured else None):
                     if fd != self._control.fileno():
                         self._bury(self._by_pidfd[fd])
                     elif not self._obey():
                         return
+                self._measure()
         finally:
             for child in list(self._children.values()):
                 self._signal(child, signal.SIGKILL)
@@ -85,9 +89,17 @@ class Nursery:
             self._fork(order["fork"], fds[0])
         return True
 
+    def _measure(self) -> None:
+        limits = self._confinement.limits
+        for child in self._children.values() if self._measured else ():
+            size = limits.scratch_mb << 20
+            if is_full(child.scratch or "", child.pid, size_bytes=size, files=SCRATCH_FILES):
+                self._troubles[child.number] = f"its files took more than {limits.scratch_mb} MB"
+                self._signal(child, signal.SIGKILL)
+
     def _fork(self, number: int, connection_fd: int) -> None:
-        scratch = self._scratch_for(number)
         try:
+            scratch = self._scratch_for(number)
             pid = self._confinement.fork()
         except OSError as error:
             os.close(connection_fd)
@@ -136,7 +148,8 @@ class Nursery:
             with contextlib.suppress(OSError):
                 remove(child.scratch)
         if tell:
-            self._tell({"ended": child.number, "status": status})
+            trouble = self._troubles.pop(child.number, "")
+            self._tell({"ended": child.number, "status": status, "error": trouble})
 
     @staticmethod
     def _signal(child: Child, number: signal.Signals) -> None:

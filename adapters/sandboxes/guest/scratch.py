@@ -1,8 +1,9 @@
-"""Removing a scratch folder that hostile code has filled."""
+"""A scratch folder on the machine's own disk: how full it is, and its removal."""
 
 from __future__ import annotations
 
 import os
+import stat
 
 
 def remove(root: str) -> None:
@@ -31,6 +32,40 @@ def remove(root: str) -> None:
                     os.unlink(inner.path)
             os.rmdir(entry.path)
     os.rmdir(root)
+
+
+def is_full(root: str, pid: int, *, size_bytes: int, files: int) -> bool:
+    """Whether a living process has put more into its scratch than it may.
+
+    Counts what is deleted but still open, too. What cannot be counted is too much.
+    """
+    pending, left_bytes, left_files = [root], size_bytes, files
+    try:
+        while pending:
+            for entry in _entries(pending.pop()):
+                left_files -= 1
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                left_bytes -= entry.stat(follow_symlinks=False).st_blocks * 512
+                if left_bytes < 0 or left_files < 0:
+                    return True
+    except FileNotFoundError:
+        return False  # it is being emptied; the next look will tell
+    except OSError:
+        return True
+    return _deleted_bytes(pid) > left_bytes
+
+
+def _deleted_bytes(pid: int) -> int:
+    total = 0
+    try:
+        for entry in _entries(f"/proc/{pid}/fd"):
+            facts = entry.stat()
+            if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 0:
+                total += facts.st_blocks * 512
+    except OSError:
+        return total  # the process has ended
+    return total
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

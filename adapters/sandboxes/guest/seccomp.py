@@ -6,6 +6,7 @@ import ctypes
 import errno
 import platform
 import struct
+from collections.abc import Collection
 from itertools import groupby
 
 from .syscalls import ALLOWED, RESTRICTED
@@ -36,15 +37,23 @@ def supported() -> bool:
     return platform.machine() in _AUDIT_NUMBERS
 
 
-def program(own_pid: int) -> bytes:
-    """Return the filter for a process that will know itself as `own_pid`."""
+def program(own_pid: int, *, pretend: Collection[str] = ()) -> bytes:
+    """Return the filter for a process that will know itself as `own_pid`.
+
+    Args:
+        own_pid: The only process that may be sent signals.
+        pretend: Allowed calls that are to do nothing and yet report success.
+    """
     allowed, restricted = _numbers(ALLOWED), _numbers(RESTRICTED)
+    pretended = [allowed.pop(name) for name in pretend if name in allowed]
     audit = _AUDIT_NUMBERS[platform.machine()]
     code = [_op(_LOAD, 4), _op(_EQUAL, audit, 1, 0), _op(_RETURN, _KILL), _op(_LOAD, 0)]
     if platform.machine() == "x86_64":
         code += [_op(_AT_LEAST, _X32_BIT, 0, 1), _op(_RETURN, _KILL)]
     for low, high in _ranges(sorted(allowed.values())):
         code += [_op(_AT_LEAST, low, 0, 2), _op(_GREATER, high, 1, 0), _op(_RETURN, _ALLOW)]
+    for number in pretended:
+        code += [_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO)]
     for name, body in _bodies(own_pid).items():
         if name in restricted:
             # a body ends by itself: skip it as a whole if this is another call

@@ -232,6 +232,47 @@ attack(
     control=False,
 )
 attack(
+    "change-mode-of-a-file",
+    """
+    before = os.stat(canary).st_mode
+    os.chmod(canary, 0o777)
+    changed = os.stat(canary).st_mode != before
+    os.chmod(canary, before & 0o7777)
+    return "ESCAPED" if changed else "no"
+    """,
+    control=True,
+)
+attack(
+    "change-mode-by-descriptor",
+    """
+    with open(os.__file__) as file:
+        os.fchmod(file.fileno(), 0o4755)
+        if os.fstat(file.fileno()).st_mode & 0o4000:
+            return "ESCAPED"
+    """,
+    control=False,
+)
+attack(
+    "change-times-of-a-file",
+    """
+    os.utime(canary, (1, 1))
+    return "ESCAPED" if os.stat(canary).st_mtime == 1 else "no"
+    """,
+    control=True,
+)
+attack(
+    "tag-a-file",
+    """
+    os.setxattr(canary, "user.ff", b"x")
+    return "ESCAPED"
+    """,
+    control=False,
+)
+attack("own-a-file", 'os.chown(canary, 65534, 65534)\nreturn "ESCAPED"', control=False)
+attack("cut-a-file", 'os.truncate(canary, 1)\nreturn "ESCAPED"', control=False)
+attack("delete-a-file", 'os.unlink(canary)\nreturn "ESCAPED"', control=False)
+attack("move-a-file", 'os.rename(canary, "mine")\nreturn "ESCAPED"', control=False)
+attack(
     "open-by-handle",
     """
     import ctypes

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,15 @@ pytestmark = [
 ]
 
 
-def test_the_contract_holds_for_an_unprivileged_user(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    shutil.chown(home, 65534, 65534)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+@pytest.fixture
+def home() -> Iterator[Path]:
+    # not below pytest's own folder, which is closed to other users
+    with tempfile.TemporaryDirectory(prefix="funcforge-nobody-") as folder:
+        shutil.chown(folder, 65534, 65534)
+        yield Path(folder)
+
+
+def test_the_contract_holds_for_an_unprivileged_user(home: Path) -> None:
     python = _python_for_nobody()
     variables = {
         "HOME": str(home),
@@ -56,7 +61,11 @@ def _python_for_nobody() -> str:
         f"/usr/local/bin/python{version}",
     ):
         try:
-            subprocess.run([*_NOBODY, candidate, "-c", ""], check=True, capture_output=True)
+            subprocess.run(
+                [*_NOBODY, candidate, "-c", "import sys; open(sys.executable)"],
+                check=True,
+                capture_output=True,
+            )
         except (OSError, subprocess.CalledProcessError):
             continue
         return candidate
