@@ -97,6 +97,21 @@ def resume(**given: Any) -> int:
 
 
 @app.command()
+@run
+@store
+@as_json
+@quiet
+def replay(**given: Any) -> int:
+    """Re-execute a finished run offline, from its record, and compare.
+
+    No provider is asked and no key is needed. Shows the first difference, if there is one.
+    """
+    from .replaying import replay
+
+    return replay(**given)
+
+
+@app.command()
 @click.option("--limit", "-n", type=click.IntRange(min=1), default=50, show_default=True,
               help="Newest runs only.")  # fmt: skip
 @store
