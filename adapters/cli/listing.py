@@ -33,11 +33,24 @@ def runs(store: str | None, *, limit: int, as_json: bool) -> int:
         unsafe = "  UNSAFE sandbox" if run.sandbox == "unsafe" else ""
         put(
             f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
-            f"{run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  "
+            f"{_score(run):<24}  {run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  "
             f"{one_line(run.name, 40)}{unsafe}",
             style="bold red" if unsafe else style,
         )
     return DONE
+
+
+def _score(run: RunSummary) -> str:
+    """Return what people look for: the sealed test before and after, or what there is of it."""
+    for split in ("test", "validation", "train"):
+        before, after = run.before.get(split), run.after.get(split)
+        if before and after and before.score != after.score:
+            return f"{split} {100 * before.score:.1f} → {100 * after.score:.1f} %"
+        if before or after:
+            one = after or before
+            assert one is not None
+            return f"{split} {100 * one.score:.1f} %"
+    return ""
 
 
 def summary_json(run: RunSummary) -> dict[str, Any]:
