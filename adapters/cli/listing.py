@@ -43,13 +43,15 @@ def runs(store: str | None, *, limit: int, as_json: bool) -> int:
 def _score(run: RunSummary) -> str:
     """Return what people look for: the sealed test before and after, or what there is of it."""
     for split in ("test", "validation", "train"):
-        before, after = run.before.get(split), run.after.get(split)
-        if before and after and before.score != after.score:
-            return f"{split} {100 * before.score:.1f} → {100 * after.score:.1f} %"
-        if before or after:
-            one = after or before
-            assert one is not None
-            return f"{split} {100 * one.score:.1f} %"
+        scores = [
+            one.score
+            for one in (run.before.get(split), run.after.get(split))
+            if one is not None and one.score is not None
+        ]
+        if len(scores) == 2 and scores[0] != scores[1]:
+            return f"{split} {100 * scores[0]:.1f} → {100 * scores[1]:.1f} %"
+        if scores:
+            return f"{split} {100 * scores[-1]:.1f} %"
     return ""
 
 
