@@ -88,7 +88,7 @@ def column(text: str) -> str:
 
 def text_hash(text: str) -> str:
     """Return the name of a content."""
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
 def whole(number: int) -> int:
