@@ -87,7 +87,7 @@ class IncumbentBets:
     Args:
         total: Sums of older outcomes per task, (runs, tasks); they only form the first guess.
         count: Their numbers.
-        mu: Values of the nuisance, (grid,).
+        mu: Values of the nuisance, (runs, grid) or (1, grid) for all runs alike.
         gain: The true gain that the bets are made for.
     """
 
@@ -99,13 +99,14 @@ class IncumbentBets:
         # a bet pays most where bet * episodes is equal on both sides: the incumbent's are smaller
         # as it has several times the candidate's episodes
         self.bets = np.minimum(np.array([0.5, 1.2, 3.0]) * gain, LARGEST_LOSS)
-        self.log_wealths = np.zeros((len(total), len(self.bets), len(mu)))
+        self.log_wealths = np.zeros((len(total), len(self.bets), mu.shape[1]))
 
     def settle(self, rows: NDArray[Any], outcomes: Array) -> None:
         """Settle a round: one outcome of every task in each of the runs `rows`."""
         guess = shrunk(self.total[rows], self.count[rows])[:, None, :]
         spread = (guess * (1 - guess)).mean(-1, keepdims=True)
-        centre = centres(guess, guess.mean(-1, keepdims=True), spread, self.mu[None, :, None])
+        mu = self.mu[rows, :, None] if len(self.mu) > 1 else self.mu[:, :, None]
+        centre = centres(guess, guess.mean(-1, keepdims=True), spread, mu)
         edge = outcomes[:, None, :] - centre
         for index, bet in enumerate(self.bets):
             self.log_wealths[rows, index] += np.log1p(-bet * edge).sum(-1)
@@ -141,7 +142,8 @@ class CandidateBets:
     Args:
         total: Sums of the incumbent's outcomes per task, (runs, tasks).
         count: Their numbers.
-        mu: Values of the nuisance, (grid,); `drift` is added to what the candidate must beat.
+        mu: Values of the nuisance, (runs, grid) or (1, grid); the candidate must beat them by
+            `drift`.
         gain: The true gain that the bets are made for.
     """
 
@@ -158,7 +160,7 @@ class CandidateBets:
         # growth-optimal for `gain` and for half of it
         wanted = np.stack([0.5 * gain / self.variance, gain / self.variance], -1)
         self.bets: Array = np.minimum(wanted, cap[:, None])
-        self.log_wealths = np.zeros((len(total), self.bets.shape[1], len(mu)))
+        self.log_wealths = np.zeros((len(total), self.bets.shape[1], mu.shape[1]))
         self._total, self._count = total.astype(float), count.astype(float)
         self._guess = self.start.copy()
         self._mean = self.start.mean(-1)
@@ -170,9 +172,8 @@ class CandidateBets:
         """Settle one draw in each of the runs `rows`: `task` was drawn and gave `outcome`."""
         guess = self._guess[rows, task]
         weight = 1 / (self.tasks * self.chances[rows, task])
-        centre = centres(
-            guess[:, None], self._mean[rows, None], self._spread[rows, None], self.mu[None, :]
-        )
+        mu = self.mu[rows] if len(self.mu) > 1 else self.mu
+        centre = centres(guess[:, None], self._mean[rows, None], self._spread[rows, None], mu)
         edge = weight[:, None] * (outcome[:, None] - centre)
         self.log_wealths[rows] += np.log1p(self.bets[rows][:, :, None] * edge[:, None, :])
         self.draws[rows] += 1
@@ -224,14 +225,14 @@ def smallest(log_wealth: Array) -> Array:
     return lowest
 
 
-def combined(incumbent: Array, candidate: Array, kept: Array, staked: float) -> Array:
+def combined(incumbent: Array, candidate: Array, kept: Array, staked: Array | float) -> Array:
     """Return the smallest log wealth of the run while one candidate is tested.
 
     Args:
         incumbent: Log wealth of the bets on the incumbent, (runs, grid).
         candidate: Log wealth of the bets on the candidate.
         kept: Wealth that earlier candidates of the run left, (runs, grid).
-        staked: The share of it that is bet on this candidate.
+        staked: The share of it that is bet on this candidate, a number or (runs, 1).
     """
     after = kept * (1 - staked + staked * np.exp(np.minimum(candidate, MOST_LOG_WEALTH)))
     return smallest(incumbent + np.log(np.maximum(after, 1e-300)))

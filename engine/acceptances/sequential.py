@@ -54,7 +54,7 @@ class Sequential:
     steps: int = 10  # planned proposals of the run; more are possible at ever smaller stakes
     gain: float = 0.1  # the true gain that is worth finding; smaller ones take gain ** -2 episodes
     miss: float = 0.1  # chance to give up a true `gain` as futile
-    episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 2 / gain ** 2
+    episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 2.5 / gain ** 2
     wave: int = 64  # most candidate episodes at once
     ratio: float = 4.0  # episodes of the incumbent per candidate episode of the longest step
     drift: float = 0.0  # how far the provider's mean may move by itself
@@ -83,7 +83,11 @@ class Sequential:
     @property
     def longest(self) -> int:
         """The most candidate episodes that a step takes."""
-        return self.episodes or math.ceil(2 / self.gain**2)
+        return self.episodes or math.ceil(2.5 / self.gain**2)
+
+    def rounds(self, draw: int, tasks: int) -> int:
+        """Return the rounds of the incumbent that must have been looked at before draw `draw`."""
+        return math.ceil(self.ratio * max(draw, self.longest // 10) / tasks)
 
     def judge(self, evidence: Evidence) -> Wave | Verdict:
         check_tasks(evidence.tasks)
@@ -109,7 +113,7 @@ class _Hand:
         self.past = past
         self.theirs = Outcomes(evidence.incumbent, tasks, past.selected)
         self.ours = Outcomes(evidence.candidate, tasks)
-        self.mu = np.linspace(0.0, 1.0, GRID + 1)
+        self.mu = np.linspace(0.0, 1.0, GRID + 1)[None, :]
         self.kept = np.asarray(past.wealth)[None, :] if past.wealth else np.ones((1, GRID + 1))
         self.kept = self.kept * past.share
         self.row = np.array([0])
@@ -119,7 +123,7 @@ class _Hand:
 
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
-        needed = max(1, self.past.rounds)
+        needed = max(self.policy.rounds(0, len(self.tasks)), self.past.rounds)
         lacking = self._lacking_rounds(needed)
         if lacking is not None:
             return lacking
@@ -127,7 +131,7 @@ class _Hand:
         level = math.log(1 / self.policy.alpha)
         wealth = -math.inf
         for draw in range(self.policy.longest):
-            while incumbent.rounds[0] * len(self.tasks) < self.policy.ratio * draw:
+            while incumbent.rounds[0] < self.policy.rounds(draw, len(self.tasks)):
                 if self._lacking_rounds(int(incumbent.rounds[0]) + 1) is not None:
                     return self._wave(candidate, draw, wealth)
                 candidate.learn(self.row, self._settle_round(incumbent))
@@ -221,9 +225,7 @@ class _Hand:
     def _wave(self, candidate: CandidateBets, draw: int, wealth: float) -> Wave | frozenset[str]:
         end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
         wanted = Counter(self.tasks[self._task(i, candidate)] for i in range(end))
-        rounds = max(
-            1, self.past.rounds, math.ceil(self.policy.ratio * (end - 1) / len(self.tasks))
-        )
+        rounds = max(self.past.rounds, self.policy.rounds(end - 1, len(self.tasks)))
         every = dict.fromkeys(self.tasks, rounds)
         hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
         if hopeless:

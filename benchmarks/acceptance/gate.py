@@ -1,0 +1,139 @@
+"""The sequential policy on thousands of simulated runs at once, on the engine's own arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from funcforge.engine.acceptances import betting
+from funcforge.engine.acceptances.sequential import FEWEST_DRAWS, Sequential
+from numpy.typing import NDArray
+
+from benchmarks.acceptance.outcomes import Array, Outcomes
+
+Rows = NDArray[np.intp]
+
+
+@dataclass
+class Step:
+    """What one proposal led to in each run."""
+
+    accepted: NDArray[np.bool_]
+    candidate_episodes: Array
+    incumbent_episodes: Array  # fresh ones
+
+
+class Gate:
+    """`Sequential` in each of many runs.
+
+    Args:
+        stored: Rounds of the first incumbent's outcomes that exist before the first step.
+    """
+
+    def __init__(
+        self,
+        policy: Sequential,
+        model: Outcomes,
+        incumbent: Array,
+        rng: np.random.Generator,
+        *,
+        stored: int = 1,
+        drift: float = 0.0,
+    ) -> None:
+        self.policy, self.model, self.rng = policy, model, rng
+        self.truth = incumbent.copy()
+        self.runs, self.tasks = incumbent.shape
+        self.every = np.arange(self.runs)
+        self.mu = self._grid(self.truth)
+        zeros = np.zeros_like(incumbent)
+        self.incumbent = betting.IncumbentBets(zeros, zeros, self.mu, policy.gain)
+        self.kept = np.ones_like(self.mu)
+        self.rejected = np.zeros(self.runs)
+        self.drift = drift  # by which every fresh outcome of a candidate is luckier
+        for _ in range(stored):
+            self._round(self.every)
+
+    @staticmethod
+    def _grid(truth: Array) -> Array:
+        """Return the engine's grid near the true value; a minimum over it stays valid."""
+        return np.clip(truth.mean(-1, keepdims=True) + np.arange(-0.15, 0.1501, 0.005), 0.0, 1.0)
+
+    def _round(self, rows: Rows) -> Array:
+        outcomes = self.model.scores(self.rng, self.truth[rows])
+        self.incumbent.settle(rows, outcomes)
+        return outcomes
+
+    def _stake(self) -> Array:
+        left = np.maximum(self.policy.steps - self.rejected, 2)
+        return np.minimum(0.5, 1.2 / left)[:, None]
+
+    def step(self, candidate: Array) -> Step:
+        """Decide on `candidate`, the true task means of one proposal per run."""
+        policy, n = self.policy, self.tasks
+        before = self.incumbent.rounds.copy()
+        while len(short := np.flatnonzero(self.incumbent.rounds < policy.rounds(0, n))):
+            self._round(short)
+        bets = betting.CandidateBets(
+            self.incumbent.total, self.incumbent.count, self.mu, policy.gain, policy.drift
+        )
+        drawn = self._draws(bets.chances)
+        staked, level = self._stake(), np.log(1 / policy.alpha)
+        against = self.incumbent.log_wealth(self.every)
+        accepted = np.zeros(self.runs, bool)
+        won, tried = np.zeros_like(candidate), np.zeros_like(candidate)
+        playing = self.every
+        for draw in range(policy.longest):
+            needed = policy.rounds(draw, n)
+            while len(short := playing[self.incumbent.rounds[playing] < needed]):
+                bets.learn(short, self._round(short))
+                against[short] = self.incumbent.log_wealth(short)
+            task = drawn[playing, draw]
+            chance = np.minimum(candidate[playing, task] + self.drift, 1.0)
+            outcome = self.model.scores(self.rng, chance)
+            bets.settle(playing, task, outcome)
+            won[playing, task] += outcome
+            tried[playing, task] += 1
+            wealth = betting.combined(
+                against[playing], bets.log_wealth(playing), self.kept[playing], staked[playing]
+            )
+            better = wealth >= level
+            accepted[playing] |= better
+            done = better
+            if draw + 1 >= FEWEST_DRAWS:
+                done = better | self._futile(bets, playing)
+            playing = playing[~done]
+            if not len(playing):
+                break
+        self._carry(bets, staked)
+        rounds = self.incumbent.rounds - before
+        self._accept(np.flatnonzero(accepted), candidate, won, tried)
+        return Step(accepted, bets.draws.copy(), rounds * n)
+
+    def _draws(self, chances: Array) -> NDArray[np.intp]:
+        points = self.rng.random((self.runs, self.policy.longest))
+        edges = np.cumsum(chances, 1)
+        edges /= edges[:, -1:]
+        return np.stack([np.searchsorted(e, p) for e, p in zip(edges, points, strict=True)])
+
+    def _futile(self, bets: betting.CandidateBets, rows: Rows) -> NDArray[np.bool_]:
+        episodes = self.incumbent.rounds[rows] * self.tasks
+        variance = bets.variance[rows] * (1 / bets.draws[rows] + 1 / episodes)
+        estimate = bets.mean(rows) - self.incumbent.mean(rows)
+        return betting.futile(estimate, variance, self.policy.gain, self.policy.miss)
+
+    def _carry(self, bets: betting.CandidateBets, staked: Array) -> None:
+        bet = np.exp(np.minimum(bets.log_wealth(self.every), betting.MOST_LOG_WEALTH))
+        self.kept = np.minimum(self.kept * (1 - staked + staked * bet), 1e6)
+
+    def _accept(self, rows: Rows, candidate: Array, won: Array, tried: Array) -> None:
+        others = np.setdiff1d(self.every, rows)
+        self.rejected[others] += 1
+        self.truth[rows] = candidate[rows]
+        self.mu[rows] = self._grid(self.truth[rows])
+        old = self.incumbent
+        old.total[rows], old.count[rows] = won[rows], tried[rows]
+        old.rounds[rows] = old.fresh_total[rows] = 0
+        old.log_wealths[rows] = 0
+        steps, rejected = self.policy.steps, self.rejected[rows]
+        left = np.maximum(1 - rejected / steps, 0.5 ** (rejected - steps + 2) / steps)
+        self.kept[rows] = np.minimum(left, 1)[:, None]

@@ -1,0 +1,152 @@
+"""Power: what finding a true gain costs, beside the fixed test of the same power and level."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from funcforge.engine.acceptances.sequential import Sequential
+
+from benchmarks.acceptance.gate import Gate
+from benchmarks.acceptance.outcomes import Array, Outcomes, shifted, solved
+from benchmarks.acceptance.rules import paired_test
+
+STEPS, ALPHA = 10, 0.1
+NULLS_BEFORE = (0, 4)  # rejected proposals before the good one
+
+
+@dataclass
+class Row:
+    """One gain in one setting."""
+
+    model: Outcomes
+    tasks: int
+    gain: float
+    spread: str
+    nulls_before: int
+    power: float
+    candidate: float  # episodes of the step with the good proposal
+    incumbent: float  # fresh ones in that step
+    stored: float  # of the incumbent when the step ended
+    null: float  # candidate episodes of a step without effect
+    longest: int
+    fixed: float  # pairs that the fixed test needs for the same power
+    bound: float  # no test of this power and level with a known incumbent takes fewer
+
+    @property
+    def saved_stored(self) -> float:
+        """Share of candidate episodes saved where the fixed test has a stored incumbent."""
+        return 1 - self.candidate / self.fixed
+
+    @property
+    def saved_anew(self) -> float:
+        """Share of all episodes saved where the fixed test runs both sides."""
+        return 1 - self.candidate / (2 * self.fixed)
+
+
+def better(model: Outcomes, truth: Array, gain: float, spread: str) -> Array:
+    """Return true task means that are better by `gain` on average."""
+    if spread == "shift":
+        return shifted(truth, gain)
+    return solved(np.random.default_rng(5), truth, gain)
+
+
+def fixed_pairs(model: Outcomes, truth: Array, candidate: Array, power: float) -> float:
+    """Return the pairs that the fixed test at alpha / steps needs for `power`, interpolated."""
+    tasks, level = truth.shape[1], ALPHA / STEPS
+    rng = np.random.default_rng(3)
+    before, after = np.empty((len(truth), 0)), np.empty((len(truth), 0))
+    total_before, total_after = np.zeros_like(truth), np.zeros_like(truth)
+    last = (0.0, 0.0)
+    for repeats in range(1, 100):
+        new = model.scores(rng, truth), model.scores(rng, candidate)
+        if model.graded:
+            total_before, total_after = total_before + new[0], total_after + new[1]
+            before, after = total_before / repeats, total_after / repeats
+        else:
+            before, after = np.hstack([before, new[0]]), np.hstack([after, new[1]])
+        here = (repeats * tasks, float(paired_test(model, before, after, level).mean()))
+        if here[1] >= power:
+            share = (power - last[1]) / max(here[1] - last[1], 1e-9)
+            return last[0] + share * (here[0] - last[0])
+        last = here
+    return float("nan")
+
+
+def information_bound(truth: Array, candidate: Array, power: float) -> float:
+    """Return Wald's lower bound on the expected episodes of a 0/1 candidate.
+
+    Any test of level a and power b against the closest null q takes at least
+    kl(b, a) / mean kl(p_t, q_t) episodes on average, for q with the incumbent's mean. The closest
+    null solves p - q = L q (1 - q).
+
+    Source: Wald (1947), "Sequential Analysis", appendix A.7.
+    """
+    level = ALPHA / STEPS
+    low, high = np.zeros((len(truth), 1)), np.full((len(truth), 1), 50.0)
+    p = np.clip(candidate, 1e-9, 1 - 1e-9)
+    for _ in range(60):
+        bet = (low + high) / 2
+        null = (1 + bet - np.sqrt((1 + bet) ** 2 - 4 * bet * p)) / (2 * bet)
+        above = null.mean(-1, keepdims=True) > truth.mean(-1, keepdims=True)
+        low, high = np.where(above, bet, low), np.where(above, high, bet)
+    null = np.clip(null, 1e-12, 1 - 1e-12)
+    information = (p * np.log(p / null) + (1 - p) * np.log((1 - p) / (1 - null))).mean(-1)
+    decision = power * np.log(power / level) + (1 - power) * np.log((1 - power) / (1 - level))
+    return float((decision / information).mean())
+
+
+def play(
+    model: Outcomes, tasks: int, gain: float, spread: str, runs: int, ratio: float, before: int
+) -> Row:
+    """Play `before` proposals without effect, then one that is better by `gain`."""
+    truth = model.tasks(np.random.default_rng(tasks), runs, tasks)
+    candidate = better(model, truth, gain, spread)
+    policy = Sequential(alpha=ALPHA, steps=STEPS, gain=gain, ratio=ratio)
+    gate = Gate(policy, model, truth, np.random.default_rng(13))
+    null = [gate.step(truth).candidate_episodes.mean() for _ in range(before)]
+    unchanged = np.array_equal(gate.truth, truth)
+    step = gate.step(candidate)
+    stored = gate.incumbent.rounds[~step.accepted].mean() * tasks if before or unchanged else 0.0
+    power = float(step.accepted.mean())
+    return Row(
+        model=model, tasks=tasks, gain=gain, spread=spread, nulls_before=before, power=power,
+        candidate=float(step.candidate_episodes.mean()),
+        incumbent=float(step.incumbent_episodes.mean()),
+        stored=float(stored),
+        null=float(np.mean(null)) if null else float("nan"),
+        longest=policy.longest,
+        fixed=fixed_pairs(model, truth, candidate, power),
+        bound=float("nan") if model.graded else information_bound(truth, candidate, power),
+    )  # fmt: skip
+
+
+def rows(runs: int, ratio: float = 8.0) -> Iterator[Row]:
+    """Play all settings."""
+    for gain in (0.1, 0.05):
+        for graded in (False, True):
+            for tasks in (20, 80, 200):
+                for spread in ("shift", "solved"):
+                    for before in NULLS_BEFORE:
+                        if gain < 0.1 and (before == 0 or tasks != 80):
+                            continue
+                        model = Outcomes("fitted", graded)
+                        yield play(model, tasks, gain, spread, runs, ratio, before)
+
+
+if __name__ == "__main__":
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
+        print(
+            "graded" if row.model.graded else "binary",
+            row.tasks,
+            row.gain,
+            row.spread,
+            row.nulls_before,
+            f"power {row.power:.3f} candidate {row.candidate:.0f}"
+            f" +{row.incumbent:.0f} stored {row.stored:.0f} null {row.null:.0f}/{row.longest}"
+            f" fixed {row.fixed:.0f} bound {row.bound:.0f}"
+            f" saved {row.saved_stored:.2f} {row.saved_anew:.2f}",
+            flush=True,
+        )
