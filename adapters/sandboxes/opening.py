@@ -42,11 +42,18 @@ async def open_sandbox(settings: SandboxSettings | None = None) -> AsyncIterator
     environment = await anyio.to_thread.run_sync(build_environment, settings.packages)
     reports: list[BackendReport] = []
     for name in wanted:
+        failure: Exception | None = None
         async with AsyncExitStack() as stack:
             pool, report = await _try(name, settings, environment, stack)
             if pool is not None:
-                yield pool
-                return
+                try:
+                    yield pool
+                except Exception as error:  # as it is, not in the group that a task group makes
+                    failure = error
+        if failure is not None:
+            raise failure
+        if pool is not None:
+            return
         reports.append(report)
     reasons = "; ".join(f"{report.name}: {report.reason}" for report in reports)
     fixes = "\n  ".join(dict.fromkeys(report.fix for report in reports if report.fix))
