@@ -59,9 +59,17 @@ _CONNECTION = re.compile(
 _NOT_A_REPLY = re.compile(
     r"unterminated string|expecting (value|property|',')|extra data: line|invalid control character"
     r"|empty or invalid response|unable to get json|json ?decode|traceback \(most recent"
-    r"|invalid response object|validation error",
+    r"|invalid response object|validation error|object has no attribute",
     re.IGNORECASE,
 )
+# what an error calls itself, where LiteLLM loses its status on the way
+_TYPES = {
+    '"permission_error"': 403,
+    '"authentication_error"': 401,
+    '"not_found_error"': 404,
+    '"rate_limit_error"': 429,
+    '"overloaded_error"': 529,
+}
 
 RETRY = "retry"
 DO_NOT_RETRY = "do not retry this request"
@@ -190,6 +198,9 @@ def _folded(source: Source, error: Exception, status: int | None, text: str) -> 
     """Take apart what LiteLLM folds into a 500: lost connections, unreadable replies, real 500s."""
     if _TLS.search(text) or _CONNECTION.search(text):
         return connection_lost(source, error)
+    for word, meant in _TYPES.items():
+        if word in text:
+            return from_status(source, meant, text, _headers(error))
     if _NOT_A_REPLY.search(text):
         return unreadable(source, text.partition("Traceback")[0])
     if status is not None:

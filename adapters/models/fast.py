@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -56,7 +57,7 @@ class FastLane:
         self._litellm = litellm
         self._notice = notice
         self._session: aiohttp.ClientSession | None = None
-        self._wires: OrderedDict[Hashable, tuple[Wire | None, Any]] = OrderedDict()
+        self._wires: OrderedDict[Hashable, Wire | None] = OrderedDict()
         self.reasons: dict[str, str] = {}  # model -> why it takes the other lane
 
     async def ask(self, resolved: ResolvedModel, request: Request) -> Any:
@@ -88,25 +89,12 @@ class FastLane:
 
     def _wire(self, resolved: ResolvedModel, request: Request) -> Wire | None:
         """Return the spelling for a request, or None if there is none."""
-        key = (
-            request.model,
-            request.max_tokens,
-            request.temperature,
-            request.seed is None,
-            request.stop,
-            request.tool_choice,
-            # a schema is one object as long as its function lives: see `keep` below
-            tuple((tool.name, tool.description, id(tool.arguments)) for tool in request.tools),
-            id(request.json_schema),
-        )
-        found = self._wires.get(key)
-        if found is None:
-            # kept alive, so that no other object gets the same id
-            keep = ([tool.arguments for tool in request.tools], request.json_schema)
-            found = self._wires[key] = (self._make(resolved, request), keep)
+        key = _kind(request)
+        if key not in self._wires:
+            self._wires[key] = self._make(resolved, request)
             if len(self._wires) > MOST_WIRES:
                 self._wires.popitem(last=False)
-        return found[0]
+        return self._wires[key]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -168,6 +156,24 @@ class FastLane:
         if any(os.environ.get(name) for name in _VARIABLES):
             raise Unproven("the environment sets LiteLLM's or the SDK's options")
         _check_endpoint(self._litellm, resolved, request)
+
+
+def _kind(request: Request) -> Hashable:
+    """Return what requests of one spelling have in common: all but the messages and the seed."""
+    schemas = [[tool.name, tool.description, dict(tool.arguments)] for tool in request.tools]
+    if request.json_schema is not None:
+        schemas.append([dict(request.json_schema)])
+    return (
+        request.model,
+        request.max_tokens,
+        request.temperature,
+        request.seed is None,
+        request.stop,
+        request.tool_choice,
+        len(request.tools),
+        # microseconds, where hashing by identity would miss equal tools that were built anew
+        json.dumps(schemas) if schemas else "",
+    )
 
 
 def _check_endpoint(litellm: Any, resolved: ResolvedModel, request: Request) -> None:
