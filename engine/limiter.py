@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from .ports import Clock
 
 START_IN_FLIGHT = 16
 DECREASE = 0.7  # factor on a 429 or an overload; 0.5 swings more than providers need
-SLOWDOWN = 3.0  # latency over the best seen by this factor counts as congestion
+SLOWDOWN = 3.0  # latency over the usual one by this factor counts as congestion
+RECENT = 20  # answers that tell the latency now; replies differ in length, so one tells nothing
+USUAL = 64  # answers that tell the usual one; the first to come back are always the quick ones
 COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
 BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 
@@ -119,6 +122,8 @@ class AccountLimiter:
         self._decreased_s = -COOL_DOWN_S
         self._best_latency_s: float | None = None
         self._latency_s: float | None = None
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._answers = 0
         now_s = clock.monotonic_s()
         self._buckets: list[tuple[_Bucket, bool]] = []
         if limits.requests_per_minute is not None:
@@ -190,12 +195,20 @@ class AccountLimiter:
 
     def _learn_latency(self, permit: Permit, now_s: float) -> None:
         latency_s = permit.latency_s or 0.0
-        best = self._best_latency_s
-        self._best_latency_s = latency_s if best is None else min(best * 1.001, latency_s)
         last = self._latency_s
-        # smoothed over about 20 answers: single stragglers are not congestion
-        self._latency_s = latency_s if last is None else 0.95 * last + 0.05 * latency_s
-        slow = self._latency_s > SLOWDOWN * self._best_latency_s and self._latency_s > 0.05
+        self._answers += 1
+        weight = 1 / min(self._answers, USUAL)
+        self._latency_s = latency_s if last is None else last + weight * (latency_s - last)
+        best = self._best_latency_s
+        if best is None or self._answers < USUAL:
+            best = self._latency_s
+        self._best_latency_s = min(best * 1.001, self._latency_s)
+        self._recent.append(latency_s)
+        # congestion slows all answers down: the quick ones too, not only the mean
+        quick = sorted(self._recent)[len(self._recent) // 4]
+        slow = self._answers > USUAL and quick > max(SLOWDOWN * self._best_latency_s, 0.05)
+        # where nothing waits, the last to come back are the slow ones, and a limit helps nobody
+        slow = slow and self._waiting > 0
         if slow and permit.sent_s > self._decreased_s + COOL_DOWN_S and self._limit > 4:
             self._slow_start = False
             self._decrease(now_s, "latency rises")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import random
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -188,5 +189,27 @@ def test_rising_latency_lowers_the_limit() -> None:
         assert before == 64
         assert account.view.limit < 32
         assert account.view.reason in {"latency rises", "probing for more"}
+
+    simulate(scenario)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_replies_of_different_length_are_no_rising_latency(seed: int) -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        account = Limiter(RateLimits(in_flight=256), clock=clock).account("a")
+        rng = random.Random(seed)
+
+        async def call() -> None:
+            async with account.permit(10) as permit:
+                latency_s = rng.expovariate(1.0)  # a third of them under 0.4 s, some over 4 s
+                await anyio.sleep(latency_s)
+                permit.answered(latency_s)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(2_000):
+                group.start_soon(call)
+
+        assert account.view.limit == 256
+        assert account.view.reason == "slow start"
 
     simulate(scenario)
