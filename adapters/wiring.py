@@ -26,8 +26,9 @@ from ..engine.ports import AgentLimits, EventSink, ModelFacts, Store
 from ..engine.run import Parts, Run, Work
 from ..engine.stopping import Stopping
 from ..engine.tasks import Split, Splits
-from ..engine.trainer import Trained, TrainingSettings
+from ..engine.trainer import Trained
 from ..engine.training import Scoring, Training
+from ..engine.training_settings import TrainingSettings
 from ..engine.workspace import PYTHON, AgentSettings
 from .config import AccountLimits, Config
 

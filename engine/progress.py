@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from .acceptance import Scores, Verdict
 from .events import EvaluationFinished
@@ -18,6 +18,15 @@ class Rejected:
     version: str
     score: float
     step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of "before and after": the summaries by split, where there is one."""
+
+    train: EvaluationFinished | None = None
+    validation: EvaluationFinished | None = None
+    test: EvaluationFinished | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +50,19 @@ class Progress:
     def with_summary(self, name: str, summary: EvaluationFinished) -> Progress:
         """Remember the result of an evaluation under a name."""
         return replace(self, summaries={**self.summaries, name: summary})
+
+    def knows(self, split: str, version: str) -> bool:
+        """Whether a version has a result on a split."""
+        summary = self.summaries.get(f"after/{split}")
+        return summary is not None and summary.parameters_version == version
+
+    def side(self, side: Literal["before", "after"]) -> Side:
+        """Return the results of the initial or of the best accepted parameters."""
+        return Side(
+            train=self.summaries.get(f"{side}/train"),
+            validation=self.summaries.get(f"{side}/validation"),
+            test=self.summaries.get(f"{side}/test"),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that checkpoints hold."""

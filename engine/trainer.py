@@ -9,9 +9,8 @@ the whole flow:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .acceptance import Acceptance, Evidence
 from .bus import EventBus
@@ -19,44 +18,17 @@ from .calls import ModelCalls
 from .checkpoint import Checkpoint
 from .errors import ConfigError, StoreError
 from .evaluation import Evaluation, Evaluator, summarise
-from .events import EvaluationFinished, StepDecided, StepStarted
+from .events import StepDecided, StepStarted
 from .history import History
 from .optimizer import FailedAttempt, Optimizer, Situation
 from .parameters import Parameters, apply
 from .ports import RunStore, Sandbox
-from .progress import Progress, Rejected
-from .stopping import Stopping
+from .progress import Progress, Rejected, Side
+from .splits import Due, score_all, score_splits
 from .tasks import Splits, TaskSet
-from .together import together
+from .training_settings import TrainingSettings
 from .trial import Trial, try_candidate
 from .workbench import StepWorkbench
-
-Feedback = Literal["score", "comment", "target"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSettings:
-    """What a training does, beside what its parts are."""
-
-    optimizer_model: str
-    seed: int = 0
-    stopping: Stopping = field(default_factory=Stopping)
-    batch_size: int | None = None  # training tasks a step, sampled anew; None: all of them
-    repeats: int = 1  # episodes per task in the first evaluation of the incumbent
-    test_repeats: int = 1
-    accept_on: Literal["train", "validation"] = "train"
-    feedback: Feedback = "score"  # what the optimizer may read of a task's target
-    roll_back: bool = True  # False: the paper's ablation; every proposal becomes the incumbent
-    test_every_version: bool = False  # learning curve on the test set; looks at it, marked so
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One side of "before and after": the summaries by split, where there is one."""
-
-    train: EvaluationFinished | None = None
-    validation: EvaluationFinished | None = None
-    test: EvaluationFinished | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,8 +119,8 @@ class Trainer:
         return Trained(
             parameters=await self._parameters(progress.incumbent),
             progress=progress,
-            before=_side(progress, "before"),
-            after=_side(progress, "after"),
+            before=progress.side("before"),
+            after=progress.side("after"),
         )
 
     # -- before the first step ------------------------------------------------------------
@@ -157,7 +129,7 @@ class Trainer:
         """Score the initial parameters on every split, all at once."""
         version = self._initial.version
         progress = Progress(incumbent=version, initial=version, optimizer=self._optimizer.init())
-        found = await self._score_splits(progress, suffix="0", test="test/before")
+        found = await self._score_splits(progress, "0", "test/before")
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"before/{split}", evaluation.summary)
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
@@ -297,7 +269,7 @@ class Trainer:
         )
         if accepted and self._settings.test_every_version and self._splits.test is not None:
             name = f"test/{progress.step}"  # looks at the test set; the report says so
-            await self._score_all(name, candidate, self._splits.test, 1, keep=False)
+            await score_all(self._evaluator, name, candidate, self._splits.test, 1, keep=False)
         return progress
 
     def _accepted(self, progress: Progress, candidate: Parameters, trial: Trial) -> Progress:
@@ -353,52 +325,28 @@ class Trainer:
 
         If nothing was accepted there is nothing to compare, and nothing is paid for.
         """
-        found = await self._score_splits(progress, suffix="after", test="test/after")
+        found = await self._score_splits(progress, "after", "test/after")
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
         return progress
 
     async def _score_splits(
-        self, progress: Progress, *, suffix: str, test: str
+        self, progress: Progress, suffix: str, test: str
     ) -> Mapping[str, Evaluation]:
         """Score the incumbent, at once, on every split that has no result of this version."""
         incumbent = await self._parameters(progress.incumbent)
         sampled = self._settings.batch_size is not None
         splits = {
-            "train": (None if sampled else self._train, f"train/{suffix}"),
-            "validation": (self._splits.validation, f"validation/{suffix}"),
-            "test": (self._splits.test, test),
+            "train": Due(None if sampled else self._train, f"train/{suffix}"),
+            "validation": Due(self._splits.validation, f"validation/{suffix}"),
+            "test": Due(self._splits.test, test, repeats=self._settings.test_repeats, keep=False),
         }
-        found: dict[str, Evaluation] = {}
-
-        async def score(split: str, name: str, tasks: TaskSet) -> None:
-            settings = self._settings
-            repeats = settings.test_repeats if split == "test" else settings.repeats
-            found[split] = await self._score_all(
-                name, incumbent, tasks, repeats, keep=split != "test"
-            )
-
-        works = []
-        for split, (tasks, name) in splits.items():
-            known = progress.summaries.get(f"after/{split}")
-            if tasks is not None and (
-                known is None or known.parameters_version != incumbent.version
-            ):
-                works.append(partial(score, split, name, tasks))
-        await together(*works)
-        return found
-
-    async def _score_all(
-        self, name: str, version: Parameters, tasks: TaskSet, repeats: int, *, keep: bool
-    ) -> Evaluation:
-        return await self._evaluator.evaluate(
-            name,
-            version,
-            ((task, repeat) for task in tasks for repeat in range(repeats)),
-            planned=len(tasks) * repeats,
-            repeats=repeats,
-            keep=keep,
-        )
+        due = {
+            split: replace(one, repeats=one.repeats or self._settings.repeats)
+            for split, one in splits.items()
+            if not progress.knows(split, incumbent.version)
+        }
+        return await score_splits(self._evaluator, incumbent, due)
 
     # -- small parts ----------------------------------------------------------------------
 
@@ -434,12 +382,3 @@ class Trainer:
 
 def _by_score(entry: Rejected) -> tuple[float, int]:
     return (entry.score, entry.step)
-
-
-def _side(progress: Progress, side: str) -> Side:
-    summaries = progress.summaries
-    return Side(
-        train=summaries.get(f"{side}/train"),
-        validation=summaries.get(f"{side}/validation"),
-        test=summaries.get(f"{side}/test"),
-    )

@@ -10,7 +10,8 @@ from .optimizer import Optimizer
 from .parameters import Parameters
 from .run import Desk, Work
 from .tasks import Splits, TaskSet
-from .trainer import Trained, Trainer, TrainingSettings
+from .trainer import Trained, Trainer
+from .training_settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

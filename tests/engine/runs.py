@@ -13,8 +13,9 @@ from funcforge.engine.optimizer import Optimizer
 from funcforge.engine.parameters import Edit
 from funcforge.engine.run import Parts, Run
 from funcforge.engine.tasks import Splits
-from funcforge.engine.trainer import Trained, TrainingSettings
+from funcforge.engine.trainer import Trained
 from funcforge.engine.training import Training
+from funcforge.engine.training_settings import TrainingSettings
 from funcforge.engine.workspace import AgentSettings
 from funcforge.storage.memory import MemoryStore
 

@@ -9,7 +9,8 @@ from funcforge.engine.parameters import AddFunction, RemoveFunction
 from funcforge.engine.run import Outcome
 from funcforge.engine.stopping import Stopping
 from funcforge.engine.tasks import Splits
-from funcforge.engine.trainer import Trained, TrainingSettings
+from funcforge.engine.trainer import Trained
+from funcforge.engine.training_settings import TrainingSettings
 
 from tests.doubles import ProgrammedModel, ScriptedOptimizer, function, tasks
 from tests.engine.runs import parts, training_run

@@ -20,8 +20,9 @@ from funcforge.engine.ports import ModelFacts
 from funcforge.engine.run import Outcome, Parts, Run
 from funcforge.engine.stopping import Stopping
 from funcforge.engine.tasks import Splits
-from funcforge.engine.trainer import Trained, TrainingSettings
+from funcforge.engine.trainer import Trained
 from funcforge.engine.training import Training
+from funcforge.engine.training_settings import TrainingSettings
 from funcforge.engine.usage import Usage
 from funcforge.engine.workspace import AgentSettings
 from funcforge.storage.memory import MemoryStore

@@ -15,7 +15,7 @@ from funcforge.engine.messages import Request
 from funcforge.engine.parameters import AddFunction
 from funcforge.engine.stopping import Stopping
 from funcforge.engine.tasks import Splits
-from funcforge.engine.trainer import TrainingSettings
+from funcforge.engine.training_settings import TrainingSettings
 from funcforge.storage.database import open_store
 from funcforge.storage.memory import MemoryStore
 
