@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import aiohttp
+import orjson
 
 from ...engine.messages import Request
 from .chat import chat_tools
@@ -172,8 +173,15 @@ def _kind(request: Request) -> Hashable:
         request.tool_choice,
         len(request.tools),
         # microseconds, where hashing by identity would miss equal tools that were built anew
-        json.dumps(schemas) if schemas else "",
+        _spell(schemas) if schemas else b"",
     )
+
+
+def _spell(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # lone surrogates, mappings that are no dict
+        return json.dumps(value, default=dict).encode()
 
 
 def _check_endpoint(litellm: Any, resolved: ResolvedModel, request: Request) -> None:
@@ -195,13 +203,16 @@ def _check_endpoint(litellm: Any, resolved: ResolvedModel, request: Request) -> 
 
 
 def _session() -> aiohttp.ClientSession:
+    from urllib.request import getproxies_environment
+
     return aiohttp.ClientSession(
         # how much is in flight is the limiter's to say
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
         # the whole call has a deadline, set around it
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
+        # looking for a proxy costs aiohttp two thread hops a call, half of its whole price
+        trust_env=bool(getproxies_environment()),
         read_bufsize=2**18,
     )
 
