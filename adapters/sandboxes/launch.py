@@ -92,7 +92,9 @@ class Bubblewrap:
     def _mounts(self) -> list[str]:
         files = self.files
         library = f"/python/lib/{files.standard_library.name}"
-        out = ["--ro-bind", str(files.program), "/python/bin/python3"]
+        # folders made in passing would be closed to everybody but root
+        out = [part for folder in _FOLDERS for part in ("--dir", folder)]
+        out += ["--ro-bind", str(files.program), "/python/bin/python3"]
         out += ["--ro-bind", str(files.standard_library), library]
         for folder in files.extras:
             out += ["--tmpfs", f"{library}/{folder.name}"]
@@ -104,7 +106,7 @@ class Bubblewrap:
             if folder.is_symlink():
                 out += ["--symlink", os.readlink(folder), str(folder)]
             else:
-                out += ["--ro-bind", str(folder), str(folder)]
+                out += ["--dir", str(folder.parent), "--ro-bind", str(folder), str(folder)]
         if files.time_zones is not None:
             out += ["--ro-bind", str(files.time_zones), str(files.time_zones)]
         out += ["--ro-bind", str(self.environment.folder), "/packages"]
@@ -113,6 +115,11 @@ class Bubblewrap:
             out += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
         return [*out, "--proc", "/proc", "--dir", "/tmp", "--remount-ro", "/"]  # noqa: S108
 
+
+_FOLDERS = (
+    "/python", "/python/bin", "/python/lib", "/runtime", "/dev", "/usr", "/usr/lib",
+    "/usr/share",
+)  # fmt: skip
 
 # what the parent needs to leave root and to make namespaces; gone with root
 _ROOT_RIGHTS = [

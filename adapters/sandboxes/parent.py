@@ -138,6 +138,7 @@ class Parent:
     def __init__(self, backend: Backend, preload: tuple[str, ...]) -> None:
         self.preload = preload
         self.broken = False
+        self.gone = anyio.Event()  # set when the process is known to have ended
         self.used_at_s = 0.0
         self._backend = backend
         self._children: dict[int, Child] = {}
@@ -146,7 +147,6 @@ class Parent:
         self._process: Process | None = None
         self._control: socket.socket | None = None
         self._order = anyio.Lock()
-        self._gone = anyio.Event()
 
     @property
     def busy(self) -> int:
@@ -180,6 +180,9 @@ class Parent:
                 news = await self._news()
             if news is None or "ready" not in news:
                 raise SandboxError(f"the sandbox did not start: {await self._complaint()}")
+        except OSError as error:
+            await self.aclose()
+            raise SandboxError(f"the sandbox did not start: {error}") from error
         except BaseException:
             await self.aclose()
             raise
@@ -248,6 +251,7 @@ class Parent:
                 child.trouble = str(news.get("error", ""))
                 child.ended.set()
         self.broken = True
+        self.gone.set()
         self._bury_all()
 
     async def _news(self) -> dict[str, Any] | None:

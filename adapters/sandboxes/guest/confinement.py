@@ -101,7 +101,7 @@ class Namespaces(Confinement):
         os.close(self.own_pids_fd)
         super().apply(scratch)
         kernel.drop_capabilities()
-        seccomp.install(self.filter_program)
+        kernel.filter_calls(self.filter_program)
 
 
 @dataclass(kw_only=True)
@@ -139,7 +139,7 @@ class Landlock(Confinement):
         )
         super().apply(scratch)
         kernel.drop_capabilities()
-        seccomp.install(seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK))
+        kernel.filter_calls(seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK))
 
 
 def _leave_root() -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import platform
 import struct
@@ -20,9 +19,8 @@ _ERRNO = 0x00050000
 _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _EQUAL, _GREATER, _AT_LEAST = 0x15, 0x25, 0x35  # comparisons with a constant
 _X32_BIT = 0x40000000
-_NEWEST = (
-    449  # calls from here on are unknown to most programs: "no such call" makes them fall back
-)
+# from here on "no such call" is the answer: what probes for new calls then falls back to old ones
+_NEWEST = 449
 
 _CLONE_THREAD = 0x00010000
 _AF_UNIX, _SOCK_STREAM = 1, 1
@@ -70,21 +68,6 @@ def _numbers(rows: tuple[tuple[str, int | None, int | None], ...]) -> dict[str, 
         if number is not None:
             found[name] = number
     return found
-
-
-def install(filter_program: bytes) -> None:
-    """Confine the calling thread, and all that it starts, for good.
-
-    Raises:
-        OSError: The kernel takes no filter.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    buffer = ctypes.create_string_buffer(filter_program, len(filter_program))
-    head = struct.pack("HxxxxxxP", len(filter_program) // 8, ctypes.addressof(buffer))
-    # 38: no new privileges, without which an unprivileged process may not filter; 22: the filter
-    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, head, 0, 0):
-        code = ctypes.get_errno()
-        raise OSError(code, "the kernel refused the system call filter")
 
 
 def _bodies(own_pid: int) -> dict[str, list[bytes]]:
