@@ -8,7 +8,7 @@ other models can read the same schema.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +50,16 @@ class Cue:
 
     def find(self, question: Question) -> Any | None:
         """Return the quantity's value, or None where the question has none at this place."""
+        at = self.locate(question)
+        return None if at is None else question.tokens[at].value
+
+    def locate(self, question: Question) -> int | None:
+        """Return the number of the token that `find` reads."""
         seen = 0
         for at, token in enumerate(question.tokens):
             if token.kind == self.kind and self._fits(question.tokens, at):
                 if seen == self.nth:
-                    return token.value
+                    return at
                 seen += 1
         return None
 
@@ -101,6 +106,25 @@ def _around(tokens: tuple[Token, ...], at: int, token: Token) -> Iterator[Cue]:
             continue
         if all(neighbour.kind == "word" for neighbour in (*left, *right)):
             yield Cue(token.kind, tuple(map(_shown, left)), tuple(map(_shown, right)))
+
+
+def words_around(question: Question, cues: Iterable[Cue]) -> frozenset[str]:
+    """Return the words that say what a question is about, without idle sentences.
+
+    A sentence is idle when it has quantities and the cues read none of them.
+    """
+    read = {cue.locate(question) for cue in cues}
+    words: set[str] = set()
+    sentence: list[int] = []
+    for at, token in enumerate((*question.tokens, Token("stop", "."))):
+        if token.kind != "stop":
+            sentence.append(at)
+            continue
+        tokens = [question.tokens[i] for i in sentence]
+        if read.intersection(sentence) or all(t.kind == "word" for t in tokens):
+            words.update(t.text for t in tokens if t.kind == "word")
+        sentence = []
+    return frozenset(words & question.content)
 
 
 def plainness(cue: Cue) -> tuple[int, int, int]:

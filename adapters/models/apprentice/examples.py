@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .text import Question, read
 
 _TARGET = re.compile(r"\s*[$€£]?(-?\d[\d,]*(?:\.(\d+))?)\s*[%a-z]*\s*", re.IGNORECASE)
-_SAME_WORDING = 0.5  # likeness of two questions that a person would call one template
+_SAME_WORDING = 0.7  # share of the shorter one's telling words from which two have one wording
+_TELLING = 0.3  # share of a word's questions that must be of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,26 @@ class Likeness:
         return [other for _, other in sorted(near, key=lambda pair: (-pair[0], pair[1].task_id))]
 
 
-def split_by_wording(examples: Sequence[Example]) -> list[list[Example]]:
-    """Split into groups of one wording each; what stands alone joins the nearest group."""
-    likeness = Likeness(examples)
-    groups: list[list[Example]] = []
-    for example in examples:
-        for group in groups:
-            if likeness.between(example, group[0]) >= _SAME_WORDING:
-                group.append(example)
+def telling_words(examples: Sequence[Example], everything: Iterable[Example]) -> frozenset[str]:
+    """Return the words that tell some examples from all others.
+
+    Words of a sentence that stands in questions of every kind, such as a distractor, do not.
+    """
+    own = {word for example in examples for word in example.words}
+    inside = Counter(word for example in examples for word in example.words)
+    total = Counter(word for example in everything for word in example.words if word in own)
+    return frozenset(w for w in own if inside[w] >= _TELLING * max(total[w], inside[w]))
+
+
+def split_by_wording(questions: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """Group questions, given by their telling words, into wordings: the words that all share."""
+    wordings: list[frozenset[str]] = []
+    # the shortest first: they hold the wording with the least around it
+    for own in sorted(questions, key=lambda words: (len(words), sorted(words))):
+        for at, words in enumerate(wordings):
+            if len(own & words) >= _SAME_WORDING * min(len(own), len(words)):
+                wordings[at] = own & words
                 break
         else:
-            groups.append([example])
-    large = [group for group in groups if len(group) > 1]
-    for group in (group for group in groups if len(group) == 1):
-        homes = [(likeness.between(group[0], other[0]), i) for i, other in enumerate(large)]
-        likest, at = max(homes, default=(0.0, -1))
-        if likest >= _SAME_WORDING / 2:
-            large[at].append(group[0])
-        else:
-            large.append(group)
-    return large
+            wordings.append(own)
+    return wordings

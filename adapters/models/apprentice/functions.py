@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ....engine.messages import Tool
+from .examples import Example
 from .lessons import Lesson
 from .program import to_function, to_python
-from .tooling import describe, schema
+from .tooling import describe, places, schema
 
 
 @dataclass(slots=True)
@@ -22,11 +23,11 @@ class Known:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def rule(self) -> tuple[str, str]:
-        """What it does for which questions, whatever it is called."""
+    def rule(self) -> tuple[str, ...]:
+        """What it does with which quantities, whatever it is called and however it is worded."""
         result = self.code.rstrip().rpartition("\n")[2].strip()
-        wording = next((row for row in self.description.splitlines() if row.startswith("- ")), "")
-        return result, wording
+        first = (cues[0].phrase() for cues in places(self.tool()).values() if cues)
+        return (result, *sorted(first))
 
     def tool(self) -> Tool:
         """Return it as the agent sees it."""
@@ -43,9 +44,9 @@ class Known:
         }
 
 
-def write(lesson: Lesson, name: str) -> Known:
-    """Write a lesson down as a function."""
-    wordings = lesson.wordings()
+def write(lesson: Lesson, name: str, everything: Sequence[Example]) -> Known:
+    """Write a lesson down as a function, its words told from those of all questions known."""
+    wordings = lesson.wordings(everything)
     formula = to_python(lesson.program)
     count = len(lesson.explained)
     docstring = f"Return {formula}; learned from {count} example{'s'[: count > 1]}."

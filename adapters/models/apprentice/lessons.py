@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, product
 from typing import Any
 
-from .cues import Cue
-from .examples import Example, Likeness, split_by_wording
+from .cues import Cue, words_around
+from .examples import Example, Likeness, split_by_wording, telling_words
 from .leaves import find_places, numbers_at
 from .program import Expr, NoValue, evaluate
 from .search import aims, search
@@ -38,12 +38,20 @@ class Lesson:
         """All examples that it explains."""
         return tuple(example for _, explained in self.readings for example in explained)
 
-    def wordings(self) -> list[Wording]:
-        """Return its wordings: the words that all examples of one have in common."""
+    def wordings(self, everything: Sequence[Example]) -> list[Wording]:
+        """Return its wordings: the words that all examples of one have in common.
+
+        Args:
+            everything: All questions known, so that words of no meaning can be told.
+        """
+        telling = telling_words(self.explained, everything)
         return [
-            Wording(frozenset.intersection(*(e.words for e in group)) or group[0].words, cues)
+            Wording(words, cues)
             for cues, explained in self.readings
-            for group in split_by_wording(explained)
+            for words in split_by_wording(
+                (around & telling) or around
+                for around in (words_around(e.question, cues.values()) for e in explained)
+            )
         ]
 
 
@@ -88,9 +96,32 @@ def learn(examples: tuple[Example, ...]) -> Lesson | None:
 
 def extend(lesson: Lesson, others: Sequence[Example]) -> Lesson:
     """Add the wordings of other examples that the same program answers."""
-    rest = [example for example in others if example not in lesson.explained]
-    more = _other_wordings(lesson.program, lesson.readings[0][0], rest)
-    return replace(lesson, readings=(*lesson.readings, *more))
+    (cues, explained), *_ = lesson.readings
+    rest = [example for example in others if example not in explained]
+    readable = [example for example in rest if _read(cues, example)]
+    best = _sharpened(lesson.program, cues, explained, readable)
+    rest = [example for example in rest if example not in best.explained]
+    more = _other_wordings(best.program, best.cues, rest)
+    return Lesson(best.program, ((best.cues, best.explained), *more), lesson.share)
+
+
+def _sharpened(
+    program: Expr,
+    cues: Mapping[str, Cue],
+    explained: Sequence[Example],
+    readable: Sequence[Example],
+) -> _Fit:
+    """Return the program with all that it explains, its constant fitted to more examples.
+
+    A conversion factor from few examples is right for them and slightly wrong for others.
+    """
+    same = tuple(example for example in readable if _explains(program, cues, example))
+    best = _Fit(len(explained) + len(same), -program.size, program, cues, (*explained, *same))
+    wrong = [example for example in readable if example not in same]
+    if wrong and program.fitted:
+        basis = [*explained[:BASIS], *wrong[:BASIS]]
+        best = max(filter(None, (best, _fit(basis, (*explained, *readable)))))
+    return best
 
 
 def _fit(basis: Sequence[Example], examples: Sequence[Example]) -> _Fit | None:
@@ -104,12 +135,13 @@ def _fit(basis: Sequence[Example], examples: Sequence[Example]) -> _Fit | None:
 
 def _refined(best: _Fit, examples: Sequence[Example]) -> _Fit:
     """Search again with a counterexample: one that can be read but comes out wrong."""
+    against: list[Example] = []
     for _ in range(_REFINEMENTS):
         wrong = [e for e in examples if e not in best.explained and _read(best.cues, e)]
         if not wrong or len(best.explained) < _MEANT:
             break
-        basis = [*best.explained[:BASIS], wrong[0]]
-        better = _fit(basis, examples)
+        against.append(wrong[0])
+        better = _fit([*best.explained[:BASIS], *against], examples)
         if better is None or better <= best:
             break
         best = better

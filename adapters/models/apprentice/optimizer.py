@@ -70,9 +70,10 @@ def _next_action(history: History) -> tuple[str, Mapping[str, Any]]:
     if idea is None:
         return "terminate", {"reason": _why_nothing(history)}
     if idea.revises is not None:
-        return "revise_function", write(idea.lesson, idea.revises.name).to_json()
-    lesson = extend(idea.lesson, failed)
-    return "add_function", write(lesson, _free_name(lesson, history)).to_json()
+        return "revise_function", write(idea.lesson, idea.revises.name, history.examples).to_json()
+    return "add_function", write(
+        idea.lesson, _free_name(idea.lesson, history), history.examples
+    ).to_json()
 
 
 def _choose(ideas: Iterable[_Idea], history: History) -> _Idea | None:
@@ -80,19 +81,21 @@ def _choose(ideas: Iterable[_Idea], history: History) -> _Idea | None:
     refused, rejected = _rules([history.refused]), _rules(history.rejected)
     doubtful: list[_Idea] = []
     for idea in ideas:
-        rule = write(idea.lesson, "f").rule
+        rule = write(idea.lesson, "f", history.examples).rule
         if idea.sure and rule not in refused | rejected:
             return idea
         doubtful.append(idea)
     if any(history.before.get(name) != known for name, known in history.now.items()):
         return None
     done = refused | _rules([functions for functions in history.rejected if len(functions) == 1])
-    doubtful = [idea for idea in doubtful if write(idea.lesson, "f").rule not in done]
+    doubtful = [
+        idea for idea in doubtful if write(idea.lesson, "f", history.examples).rule not in done
+    ]
     # the most questions first, then the shorter program
     return min(doubtful, key=lambda i: (-i.gain, i.lesson.program.size), default=None)
 
 
-def _rules(sets: Sequence[Functions]) -> set[tuple[str, str]]:
+def _rules(sets: Sequence[Functions]) -> set[tuple[str, ...]]:
     return {known.rule for functions in sets for known in functions.values()}
 
 
@@ -113,6 +116,8 @@ def _additions(history: History, failed: Sequence[Example]) -> Iterator[_Idea]:
     while left:
         group = (left[0], *likeness.nearest(left[0], left[1:], _ALIKE))
         lesson = learn(group)
+        if lesson is not None:
+            lesson = extend(lesson, left)
         # what the search began with is not tried again as another group
         done = {*group[:BASIS], *(lesson.explained if lesson else ())}
         left = [example for example in left if example not in done]
@@ -132,7 +137,7 @@ def _revisions(history: History, failed: Sequence[Example]) -> Iterator[_Idea]:
         if lesson is None:
             continue
         gain = len(lesson.explained) - (len(called) - len(wrong))
-        if gain > 0 and write(lesson, name).rule != known.rule:
+        if gain > 0 and write(lesson, name, history.examples).rule != known.rule:
             yield _Idea(lesson, gain, revises=known)
 
 
@@ -153,7 +158,11 @@ def _free_name(lesson: Lesson, history: History) -> str:
     def common(word: str) -> tuple[int, int, str]:
         return sum(word in example.words for example in others), -len(word), word
 
-    words = [word for word in lesson.wordings()[0].words if word.isascii() and word.isidentifier()]
+    words = [
+        word
+        for word in lesson.wordings(history.examples)[0].words
+        if word.isascii() and word.isidentifier()
+    ]
     base = "_".join(sorted(sorted(words, key=common)[:2])) or "answer"
     if keyword.iskeyword(base):
         base = f"{base}_answer"

@@ -29,6 +29,13 @@ class Expr:
         own = {"arg": 2, "const": 3}.get(self.op, 1)
         return own + sum(part.size for part in self.parts)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it has a constant with decimals, which can only come from the answers."""
+        if self.op == "const":
+            return float(self.value) != round(float(self.value))
+        return any(part.fitted for part in self.parts)
+
     def arguments(self) -> list[str]:
         """Return the names of the arguments in order of use, each once."""
         if self.op == "arg":

@@ -71,7 +71,7 @@ def search(leaves: Sequence[Leaf], aim: Aim) -> list[Expr]:
     if aim.deep and len(aim.bounds) >= _DEEP_EXAMPLES:
         depths.append(lambda: _thirds(leaves, pairs, bank, aim.bounds))
     for depth in depths:
-        found = list(_first(depth(), 40 * _ENOUGH))
+        found = [p for p in _first(depth(), 40 * _ENOUGH) if p.arguments()]
         if found:
             return sorted(map(aim.wrap, found), key=lambda p: (p.size, str(p)))[:_ENOUGH]
     return []

@@ -103,16 +103,21 @@ def wordings_of(tool: Tool) -> tuple[Wording, ...]:
 def _wordings(description: str, properties: tuple[_Property, ...]) -> tuple[Wording, ...]:
     _, found, listed = description.partition(INTRODUCTION)
     lines = [line[2:] for line in listed.splitlines() if line.startswith("- ")]
-    places = {name: parse(text) for name, text, _ in properties}
-    if not found or not all(len(cues) in (1, len(lines)) for cues in places.values()):
+    cues_of = {name: parse(text) for name, text, _ in properties}
+    if not found or not all(len(cues) in (1, len(lines)) for cues in cues_of.values()):
         return ()
     return tuple(
         Wording(
             frozenset(word.strip() for word in line.split(",")),
-            {name: cues[i % len(cues)] for name, cues in places.items()},
+            {name: cues[i % len(cues)] for name, cues in cues_of.items()},
         )
         for i, line in enumerate(lines)
     )
+
+
+def places(tool: Tool) -> dict[str, list[Cue]]:
+    """Return where each argument stands, by wording, as far as the schema says so."""
+    return {name: parse(text) for name, text, _ in _properties(tool)}
 
 
 def uses(question: Question, tools: Sequence[Tool]) -> list[Use]:
