@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
+
 from ..engine.acceptance import Acceptance
 from ..engine.acceptances import policy
 from ..engine.agent import Agent
 from ..engine.budget import Caps
 from ..engine.calls import Retry
 from ..engine.checkpoint import RunKind, RunRecord
-from ..engine.errors import ConfigError, ReplayDiffers
+from ..engine.errors import ConfigError, ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
 from ..engine.limiter import RateLimits
 from ..engine.messages import Reply, Request
@@ -112,7 +114,7 @@ async def open_evaluation(
 async def _open(
     config: Config, kind: RunKind, splits: Splits, work: Work[Result], opening: Opening
 ) -> AsyncGenerator[Run[Result]]:
-    async with AsyncExitStack() as stack:
+    async with _plain_errors(), AsyncExitStack() as stack:
         judge = _Judge()
         parts = await _open_parts(config, stack, opening.store, judge)
         if opening.offline:
@@ -143,6 +145,18 @@ async def _open(
         judge.run = run
         async with run:
             yield run
+
+
+@asynccontextmanager
+async def _plain_errors() -> AsyncGenerator[None]:
+    """Let an error of ours out as itself, not in the groups of the task groups it passed."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours = ours_in(group)
+        if ours is None:
+            raise
+        raise ours from group
 
 
 class RecordOnly:
@@ -200,12 +214,18 @@ async def _open_parts(
 ) -> Parts:
     from ..storage.database import open_store
     from .models.litellm import LiteLLMModel
+    from .models.settings import ModelSettings
     from .sandboxes.opening import open_sandbox
 
     if store is None:
         store = await stack.enter_async_context(open_store(config.store.path))
+    default = ModelSettings(timeout_s=config.limits.call_timeout_s)
+    model = await stack.enter_async_context(LiteLLMModel(model_settings(config), default=default))
+    # LiteLLM takes seconds to import: it does so in a thread while the sandbox warms up
+    loading = await stack.enter_async_context(anyio.create_task_group())
+    loading.start_soon(model.load)
     sandbox = await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
-    model = await stack.enter_async_context(LiteLLMModel(model_settings(config)))
+    await model.load()
     agent = config.agent
     return Parts(
         model=model,

@@ -192,3 +192,11 @@ class StoreCorrupt(StoreError):
 
 class RunOwned(StoreError):
     """A living process works on this run."""
+
+
+def ours_in(error: BaseException) -> FuncforgeError | None:
+    """Return the first error of ours, also out of the groups that task groups put errors in."""
+    if isinstance(error, BaseExceptionGroup):
+        found = (ours_in(inner) for inner in error.exceptions)
+        return next((ours for ours in found if ours is not None), None)
+    return error if isinstance(error, FuncforgeError) else None

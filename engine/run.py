@@ -18,7 +18,7 @@ from .bus import EventBus, EventStream
 from .calls import ModelCalls, Retry
 from .checkpoint import RunRecord
 from .clock import SystemClock
-from .errors import BudgetExhausted, FuncforgeError, Interrupted
+from .errors import BudgetExhausted, FuncforgeError, Interrupted, ours_in
 from .evaluation import Evaluator
 from .events import LimitChanged, RunFinished, RunStarted
 from .limiter import Limiter, LimitView, RateLimits
@@ -235,7 +235,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
                     with anyio.move_on_after(5, shield=True):
                         self.outcome = await self._conclude(bus, budget, value, error)
         except BaseExceptionGroup as group:
-            ours = _first_of_ours(group)
+            ours = ours_in(group)
             if ours is None or self.outcome is None:
                 raise
         except FuncforgeError:
@@ -309,7 +309,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         value: Result | None,
         raised: BaseException | None,
     ) -> Outcome[Result]:
-        error = _first_of_ours(raised) if raised is not None else None
+        error = ours_in(raised) if raised is not None else None
         status, stopped_by = _status(raised, error)
         if value is not None:
             stopped_by = self._work.stopped_by(value)
@@ -338,15 +338,6 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             seconds=budget.seconds,
             saved=self._calls.saved if self._calls else NO_USAGE,
         )
-
-
-def _first_of_ours(error: BaseException) -> FuncforgeError | None:
-    if isinstance(error, FuncforgeError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        found = [ours for inner in error.exceptions if (ours := _first_of_ours(inner))]
-        return found[0] if found else None
-    return None
 
 
 def _status(raised: BaseException | None, error: FuncforgeError | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from ...engine.errors import ConfigError, FuncforgeError
+from ...engine.errors import ConfigError, ours_in
 from ...engine.ports import EventSink
 from ...engine.run import Run
 from ..config import Config, load_config, load_record
@@ -90,7 +90,7 @@ def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, qui
     try:
         anyio.run(_watch, watched, config, open_run, opening, quiet)
     except Exception as raised:
-        error = _ours(raised)
+        error = ours_in(raised)
         if error is None:
             raise
         if watched.run is None:
@@ -106,14 +106,6 @@ def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, qui
     if not (quiet and as_json):
         say_summary(story, config.store.path)
     return INTERRUPTED if run.outcome is None else EXIT_CODES.get(run.outcome.status, FAILED)
-
-
-def _ours(error: BaseException) -> FuncforgeError | None:
-    """Find the error that people are told of in the groups that task groups put it in."""
-    if isinstance(error, BaseExceptionGroup):
-        found = (_ours(inner) for inner in error.exceptions)
-        return next((ours for ours in found if ours is not None), None)
-    return error if isinstance(error, FuncforgeError) else None
 
 
 async def _watch(
