@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup sandbox demo test check format bench lock wheel clean
+.PHONY: help setup sandbox demo test slow check format bench lock wheel clean
 
 help: ## list the chores
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -27,8 +27,7 @@ setup: .venv/.ready ## make .venv with the pinned packages
 	  --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q $$($(BIN)/python -c 'import litellm; print(litellm.__path__[0])') \
-	  > /dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q engine adapters storage > /dev/null
 	@touch .venv/.ready
 
 sandbox: ## install bubblewrap, the sandbox, if it is missing
@@ -46,8 +45,11 @@ sandbox: ## install bubblewrap, the sandbox, if it is missing
 demo: setup sandbox ## train the example: no key, no network
 	@$(BIN)/funcforge train examples/quickstart.toml
 
-test: setup sandbox ## run the tests
-	@$(BIN)/pytest
+test: setup sandbox ## run the tests, but for the slow ones
+	@$(BIN)/pytest -m "not slow"
+
+slow: setup sandbox ## run the slow tests: hostile code, recorded dialogues, more providers
+	@$(BIN)/pytest -m slow
 
 check: setup ## lint, formatting, strict types, import rule
 	@$(BIN)/ruff check .

@@ -1,0 +1,29 @@
+"""Run every benchmark, one after the other; each writes its results file. `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+QUESTIONS = {
+    "overhead": "what does the engine cost per episode?",
+    "durability": "what does it cost to lose nothing?",
+    "sandbox": "what does a call in the sandbox cost?",
+    "throughput.models": "what does a model call cost?",
+    "task_sets": "how large may a task set be?",
+    "recorded_dialogues": "do the agents and scorers take what real models wrote?",
+    "recorded_proposals": "does the optimizer take what real models proposed?",
+    "killing": "what is lost when the process is killed a hundred times?",
+    "acceptance": "do the acceptance policies keep their promises?",
+}
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, or all of them."""
+    for name in sys.argv[1:] or QUESTIONS:
+        print(f"\n== {name}: {QUESTIONS.get(name, '')}", flush=True)
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+
+
+if __name__ == "__main__":
+    main()
