@@ -325,6 +325,8 @@ def make_acceptance(config: Config) -> Acceptance:
     options = dict(training.acceptance_options)
     if training.acceptance in ALPHA_POLICIES:
         options.setdefault("alpha", training.alpha)
+    if training.acceptance == "sequential" and training.accept_on == "train":
+        options.setdefault("sampled", training.batch_size > 0)
     return policy(training.acceptance, options)
 
 
