@@ -7,11 +7,11 @@ it stays valid offline, and another set of packages or versions gets another fol
 
 from __future__ import annotations
 
-import compileall
 import contextlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ...engine.canonical import content_hash
+from .interpreter_files import InterpreterFiles
 
 _REQUIREMENT = re.compile(r"^\s*([A-Za-z0-9._-]+)")
 _UNWANTED = frozenset({"tests", "test"})  # half of the files, and no function needs them
@@ -59,7 +60,7 @@ def build_environment(packages: Iterable[str], cache: Path | None = None) -> Env
         cache: Where environments are kept; None: the user's cache folder.
     """
     names = tuple(sorted(set(packages)))
-    owners = metadata.packages_distributions()
+    owners = metadata.packages_distributions() if names else {}
     missing = tuple(name for name in names if name not in owners)
     present = tuple(name for name in names if name in owners)
     distributions = _closure({dist for name in present for dist in owners[name]})
@@ -123,7 +124,10 @@ def _fill(folder: Path, distributions: Iterable[metadata.Distribution]) -> None:
                 if source.is_file():
                     _place(source, building / file)
         # without bytecode a start takes seconds, and the sandbox itself cannot write any
-        compileall.compile_dir(building, quiet=2, workers=len(os.sched_getaffinity(0)))
+        program = InterpreterFiles.of_this_process().program
+        compiling = [str(program), "-S", "-m", "compileall", "-q", "-j", "0", str(building)]
+        # no input but our own paths
+        subprocess.run(compiling, check=False, capture_output=True, env={})  # noqa: S603
         building.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was faster; its folder is the same
             building.rename(folder)

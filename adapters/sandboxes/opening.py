@@ -64,12 +64,17 @@ async def probe_backends(settings: SandboxSettings | None = None) -> list[Backen
     """Try every backend, best first, and tell what each gives here, or why it does not work."""
     settings = settings or SandboxSettings()
     environment = await anyio.to_thread.run_sync(build_environment, ())
-    reports = []
-    for name in ("bubblewrap", "sandlock", "unsafe"):
+    names = ("bubblewrap", "sandlock", "unsafe")
+    reports: dict[str, BackendReport] = {}
+
+    async def probe(name: str) -> None:
         async with AsyncExitStack() as stack:
-            _, report = await _try(name, settings, environment, stack)
-        reports.append(report)
-    return reports
+            _, reports[name] = await _try(name, settings, environment, stack)
+
+    async with anyio.create_task_group() as probes:
+        for name in names:
+            probes.start_soon(probe, name)
+    return [reports[name] for name in names]
 
 
 async def _try(

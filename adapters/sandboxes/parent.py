@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Mapping
 from subprocess import DEVNULL, PIPE
 from typing import Any
 
@@ -54,10 +53,9 @@ class Child:
             reason = (message or {}).get("broken") or self.trouble or "it did not start"
             raise SandboxError(f"the sandbox could not confine a child: {reason}")
 
-    async def send(self, request: Mapping[str, Any]) -> None:
+    async def send(self, request: bytes) -> None:
         """Send one request. A child that hung up is noticed when its answer is awaited."""
-        body = json.dumps(request).encode("ascii")
-        data = memoryview(len(body).to_bytes(4, "big") + body)
+        data = memoryview(len(request).to_bytes(4, "big") + request)
         while data:
             try:
                 data = data[self.connection.send(data) :]
@@ -195,8 +193,12 @@ class Parent:
             SandboxError: The parent is broken.
         """
         chosen = self._spares.popleft() if self._spares else await self._fork()
-        while len(self._spares) < spares and not self.broken:
-            self._spares.append(await self._fork())
+        try:
+            while len(self._spares) < spares and not self.broken:
+                self._spares.append(await self._fork())
+        except BaseException:
+            await chosen.discard()
+            raise
         return chosen
 
     async def order(self, order: dict[str, Any], fd: int | None = None) -> None:
@@ -235,8 +237,12 @@ class Parent:
         self._numbers += 1
         child = Child(self, self._numbers, ours)
         self._children[child.number] = child
-        with theirs:
-            await self.order({"fork": child.number}, theirs.fileno())
+        try:
+            with theirs:
+                await self.order({"fork": child.number}, theirs.fileno())
+        except BaseException:
+            ours.close()  # a child that was forked after all then ends by itself
+            raise
         if self.broken:
             ours.close()
             self._bury_all()

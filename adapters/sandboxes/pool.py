@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -93,6 +94,10 @@ class Pool:
         self, child: Child, request: Mapping[str, Any], *, wall_s: float | None = None
     ) -> CallResult:
         """Have a child work on one request, within the limits."""
+        try:
+            body = json.dumps(request).encode("ascii")
+        except (TypeError, ValueError, RecursionError) as error:
+            return CallResult(outcome="exception", error=f"the arguments are no JSON: {error}")
         wall_s = self.settings.wall_s if wall_s is None else wall_s
         stdout: list[str] = []
         answer: Any = None
@@ -100,7 +105,7 @@ class Pool:
         started_s = time.monotonic()
         with anyio.move_on_after(wall_s) as time_limit:
             try:
-                await child.send(request)
+                await child.send(body)
                 answer = await child.answer(stdout, self.settings.output_bytes)
                 if answer is None:
                     await child.ended.wait()

@@ -270,6 +270,24 @@ async def test_large_code_and_arguments_pass(sandbox: Sandbox) -> None:
     assert result.value == 1_000_000
 
 
+async def test_arguments_of_any_form_raise_nothing(sandbox: Sandbox) -> None:
+    deep: object = 1
+    for _ in range(900):
+        deep = [deep]
+    strange = {"a": {"surrogate": "\ud800", "nan": float("nan"), "deep": deep, "long": 9**3000}}
+
+    results = [
+        await sandbox.call(function("def f(a): return len(a)", "a"), strange),
+        await sandbox.call(function("def f(a): return '\ud800'", "a"), {"a": 1}),
+        await sandbox.call(function("def f(a): return 1\0", "a"), {"a": 1}),
+        await sandbox.call(function("def f(a): return a", "a"), {"a": {1, 2}}),
+        await sandbox.call(function("def f(a): pass", "a"), {"self": 1, "": 2}),
+    ]
+
+    assert {result.outcome for result in results} <= {"value", "exception"}
+    assert all(result.error for result in results if result.outcome == "exception")
+
+
 async def test_an_interpreter_keeps_variables_between_blocks(sandbox: Sandbox) -> None:
     async with sandbox.interpreter() as interpreter:
         first = await interpreter.run("import math\nx = 3\nprint('one')")

@@ -2,8 +2,8 @@
 
 One tuple per call: its name, its number on x86-64, its number on aarch64 (None: no such call).
 Left out on purpose: whatever makes processes, loads programs, opens sockets, shares memory between
-processes, changes identities, namespaces or mounts, traces, or talks to kernel machinery that a
-calculation has no use for (io_uring, bpf, keyrings, perf, userfaultfd, memfd, ...).
+processes, locks shared files, changes identities, namespaces or mounts, traces, or talks to kernel
+machinery that a calculation has no use for (io_uring, bpf, keyrings, perf, userfaultfd, memfd).
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ ALLOWED: tuple[tuple[str, int | None, int | None], ...] = (
     ("exit", 60, 93),
     ("wait4", 61, 260),
     ("uname", 63, 160),
-    ("flock", 73, 32),
     ("fsync", 74, 82),
     ("fdatasync", 75, 83),
     ("truncate", 76, 45),

@@ -26,7 +26,8 @@ import os, sys
 def syscall(number, *args):
     import ctypes
     libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(number, *args)
+    wide = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    result = libc.syscall(number, *wide)
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
@@ -272,6 +273,16 @@ attack("own-a-file", 'os.chown(canary, 65534, 65534)\nreturn "ESCAPED"', control
 attack("cut-a-file", 'os.truncate(canary, 1)\nreturn "ESCAPED"', control=False)
 attack("delete-a-file", 'os.unlink(canary)\nreturn "ESCAPED"', control=False)
 attack("move-a-file", 'os.rename(canary, "mine")\nreturn "ESCAPED"', control=False)
+attack(
+    "lock-a-shared-file",
+    """
+    import fcntl
+    with open(os.__file__) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return "ESCAPED"
+    """,
+    control=True,
+)
 attack(
     "open-by-handle",
     """
