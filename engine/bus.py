@@ -57,6 +57,7 @@ class EventBus(AsyncContextManagerMixin):
         self._queue_events = queue_events
         self._queues: list[MemoryObjectSendStream[Event | _Flush]] = []
         self._scopes: list[anyio.CancelScope] = []
+        self._broken: Exception | None = None  # what a lossless sink raised
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -67,6 +68,9 @@ class EventBus(AsyncContextManagerMixin):
                 self._attach(pumps, sink, lossless=False)
             try:
                 yield self
+            except Exception as error:
+                if error is not self._broken:  # which the group raises anyway
+                    raise
             finally:
                 # closing ends each pump behind the last event, so nothing published is lost
                 for queue in self._queues:
@@ -80,21 +84,41 @@ class EventBus(AsyncContextManagerMixin):
         pumps.start_soon(self._pump, sink, receive, lossless)
 
     async def publish(self, event: Event) -> None:
-        """Stamp an event with run id and time and hand it to every sink's queue."""
+        """Stamp an event with run id and time and hand it to every sink's queue.
+
+        Raises:
+            Exception: What a lossless sink raised, now or earlier.
+        """
         event = replace(event, run_id=self.run_id, at_unix_s=self._clock.unix_s())
         for queue in self._queues:
-            try:
-                queue.send_nowait(event)
-            except anyio.WouldBlock:
-                await queue.send(event)
+            await self._send(queue, event)
 
     async def flush(self) -> None:
-        """Return when every sink has handled all that was published before."""
+        """Return when every sink has handled all that was published before.
+
+        Raises:
+            Exception: What a lossless sink raised, now or earlier.
+        """
         marks = [_Flush(anyio.Event()) for _ in self._queues]
         for queue, mark in zip(self._queues, marks, strict=True):
-            await queue.send(mark)
+            await self._send(queue, mark)
         for mark in marks:
             await mark.reached.wait()
+        if self._broken is not None:
+            raise self._broken
+
+    async def _send(
+        self, queue: MemoryObjectSendStream[Event | _Flush], item: Event | _Flush
+    ) -> None:
+        try:
+            try:
+                queue.send_nowait(item)
+            except anyio.WouldBlock:
+                await queue.send(item)
+        except anyio.BrokenResourceError:
+            if self._broken is None:
+                raise
+            raise self._broken from None
 
     async def _pump(
         self,
@@ -114,9 +138,22 @@ class EventBus(AsyncContextManagerMixin):
                         await sink.handle(event)
                     except Exception as error:
                         if lossless:
+                            self._broken = self._broken or error
+                            _release(queue)
                             raise
                         self.detached.append((sink, error))
                         broken = True
+
+
+def _release(queue: MemoryObjectReceiveStream[Event | _Flush]) -> None:
+    """Let go whoever waits for a queue that nobody reads any more."""
+    while True:
+        try:
+            item = queue.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return
+        if isinstance(item, _Flush):
+            item.reached.set()
 
 
 class EventStream:

@@ -30,6 +30,7 @@ from .usage import NO_USAGE, Usage
 from .workspace import AgentSettings
 
 Result = TypeVar("Result")
+CANCELLED_S = 5.0  # what a cancelled run gets for telling its sinks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +232,10 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
                     error = raised
                     raise
                 finally:
-                    # shielded: a cancelled run still says that it was interrupted
-                    with anyio.move_on_after(5, shield=True):
+                    # shielded: a cancelled run still says that it was interrupted. One that was
+                    # not waits for its slowest sink, as it did all along
+                    cancelled = error is not None and not isinstance(error, Exception)
+                    with anyio.move_on_after(CANCELLED_S if cancelled else None, shield=cancelled):
                         self.outcome = await self._conclude(bus, budget, value, error)
         except BaseExceptionGroup as group:
             ours = ours_in(group)
@@ -309,33 +312,42 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         value: Result | None,
         raised: BaseException | None,
     ) -> Outcome[Result]:
+        try:
+            await bus.flush()
+            usage = await self._parts.store.used(self.id)
+            outcome = self._outcome(value, raised, usage, budget.seconds)
+            await bus.publish(
+                RunFinished(
+                    run_id=self.id,
+                    status=outcome.status,
+                    stopped_by=outcome.stopped_by,
+                    message=outcome.message,
+                    usage=usage,
+                    seconds=outcome.seconds,
+                )
+            )
+            await bus.flush()
+        except FuncforgeError as broken:
+            # a sink that the run depends on: whatever else happened, this is what to repair
+            return self._outcome(None, broken, budget.spent, budget.seconds)
+        return outcome
+
+    def _outcome(
+        self, value: Result | None, raised: BaseException | None, usage: Usage, seconds: float
+    ) -> Outcome[Result]:
         error = ours_in(raised) if raised is not None else None
         status, stopped_by = _status(raised, error)
         if value is not None:
             stopped_by = self._work.stopped_by(value)
-        await bus.flush()
-        usage = await self._parts.store.used(self.id)
-        message = "" if raised is None else str(error or raised or type(raised).__name__)
-        await bus.publish(
-            RunFinished(
-                run_id=self.id,
-                status=status,
-                stopped_by=stopped_by,
-                message=message,
-                usage=usage,
-                seconds=budget.seconds,
-            )
-        )
-        await bus.flush()
         return Outcome(
             run_id=self.id,
             status=status,
             stopped_by=stopped_by,
-            message=message,
+            message="" if raised is None else str(error or raised or type(raised).__name__),
             value=value,
             error=error,
             usage=usage,
-            seconds=budget.seconds,
+            seconds=seconds,
             saved=self._calls.saved if self._calls else NO_USAGE,
         )
 
