@@ -107,6 +107,15 @@ class Evaluator:
         self._circuit = circuit
         self._max_failed_share = max_failed_share
 
+    def check_going(self) -> None:
+        """Return if the run is to go on.
+
+        Raises:
+            FuncforgeError: Why it was asked to stop.
+        """
+        if self._scheduler.stopping is not None:
+            raise self._scheduler.stopping
+
     async def evaluate(
         self,
         name: str,

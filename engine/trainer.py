@@ -110,6 +110,8 @@ class Trainer:
                 score=self._full_score(progress),
             )
             if stopped_by is None:
+                # a step that proposes nothing evaluates nothing: nobody else would look
+                self._evaluator.check_going()
                 progress = await self._step(progress)
             else:
                 progress = replace(progress, stopped_by=stopped_by)
