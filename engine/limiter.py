@@ -17,6 +17,7 @@ DECREASE = 0.7  # factor on a 429 or an overload; 0.5 swings more than providers
 SLOWDOWN = 3.0  # latency over the usual one by this factor counts as congestion
 RECENT = 20  # answers that tell the latency now; replies differ in length, so one tells nothing
 USUAL = 64  # answers that tell the usual one; the first to come back are always the quick ones
+SHARE_WEIGHT = 0.1  # of one answer in the share of its tokens that a call uses
 COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
 BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 
@@ -49,11 +50,13 @@ class Permit:
     outcome: str = "cancelled"  # ok, congested, error, cancelled
     retry_after_s: float | None = None
     latency_s: float | None = field(default=None)
+    tokens: int | None = None  # really used; None: as many as were asked for
 
-    def answered(self, latency_s: float) -> None:
-        """The provider answered."""
+    def answered(self, latency_s: float, tokens: int | None = None) -> None:
+        """The provider answered, for which it counted `tokens`."""
         self.outcome = "ok"
         self.latency_s = latency_s
+        self.tokens = tokens
 
     def congested(self, retry_after_s: float | None) -> None:
         """The provider asked for fewer calls: rate limit or overload."""
@@ -83,6 +86,11 @@ class _Bucket:
         """Take units; a request larger than the room leaves a debt behind."""
         self._flow(now_s)
         self._level -= units
+
+    def correct(self, units: float, now_s: float) -> None:
+        """Take units that were used beside those taken; where negative, give some back."""
+        self._flow(now_s)
+        self._level = min(self._room, self._level - units)
 
     def _flow(self, now_s: float) -> None:
         self._level = min(self._room, self._level + (now_s - self._at_s) * self._rate)
@@ -124,6 +132,7 @@ class AccountLimiter:
         self._latency_s: float | None = None
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._answers = 0
+        self._used_share = 1.0  # of the tokens asked for: the longest reply is rarely the one
         now_s = clock.monotonic_s()
         self._buckets: list[tuple[_Bucket, bool]] = []
         if limits.requests_per_minute is not None:
@@ -143,15 +152,22 @@ class AccountLimiter:
         )
 
     @asynccontextmanager
-    async def permit(self, tokens: int) -> AsyncGenerator[Permit]:
-        """Wait for leave to send one call of about `tokens` tokens."""
+    async def permit(
+        self, tokens: int, *, check: Callable[[], None] | None = None
+    ) -> AsyncGenerator[Permit]:
+        """Wait for leave to send one call of at most `tokens` tokens.
+
+        Args:
+            check: Raises if the call is not to be sent any more; asked before each wait.
+        """
         self._waiting += 1
         try:
             async with self._turn:
-                await self._wait_for_room(tokens)
+                await self._wait_for_room(tokens, check)
+                charged = tokens * self._used_share
                 now_s = self._clock.monotonic_s()
                 for bucket, counts_tokens in self._buckets:
-                    bucket.take(tokens if counts_tokens else 1, now_s)
+                    bucket.take(charged if counts_tokens else 1, now_s)
                 self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
                 self._in_flight += 1
         finally:
@@ -163,19 +179,35 @@ class AccountLimiter:
             self._in_flight -= 1
             before = int(self._limit)
             self._learn(permit)
+            self._settle(tokens, charged, permit)
             self._released.set()
             self._released = anyio.Event()
         if self._notify is not None and int(self._limit) < before:
             await self._notify(self.view)
 
-    async def _wait_for_room(self, tokens: int) -> None:
+    def _settle(self, asked: int, charged: float, permit: Permit) -> None:
+        """Charge what a call used, and learn how much of the asked the calls use."""
+        if permit.tokens is None:
+            return
+        now_s = self._clock.monotonic_s()
+        for bucket, counts_tokens in self._buckets:
+            if counts_tokens:
+                bucket.correct(permit.tokens - charged, now_s)
+        used_share = min(1.0, permit.tokens / max(asked, 1))
+        self._used_share += SHARE_WEIGHT * (used_share - self._used_share)
+
+    async def _wait_for_room(self, tokens: int, check: Callable[[], None] | None) -> None:
         while True:
+            if check is not None:
+                check()
             now_s = self._clock.monotonic_s()
+            units = tokens * self._used_share
             wait_s = max(0.0, self._not_before_s - now_s)
             for bucket, counts_tokens in self._buckets:
-                wait_s = max(wait_s, bucket.wait_s(tokens if counts_tokens else 1, now_s))
+                wait_s = max(wait_s, bucket.wait_s(units if counts_tokens else 1, now_s))
             if wait_s > 1e-6:  # rounding of the clock, not a wait
-                await anyio.sleep(wait_s)
+                with anyio.move_on_after(wait_s):
+                    await self._released.wait()  # an answer may give tokens back
             elif self._in_flight >= int(self._limit):
                 self._bound = True
                 await self._released.wait()

@@ -213,3 +213,22 @@ def test_replies_of_different_length_are_no_rising_latency(seed: int) -> None:
         assert account.view.reason == "slow start"
 
     simulate(scenario)
+
+
+def test_tokens_that_a_call_did_not_use_are_used_by_others() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        limiter = Limiter(RateLimits(in_flight=64, tokens_per_minute=60_000), clock=clock)
+
+        async def call() -> None:
+            async with limiter.account("a").permit(5_000) as permit:
+                await anyio.sleep(2)
+                permit.answered(2, 500)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(400):
+                group.start_soon(call)
+
+        # 400 calls of 500 tokens at 1,000 a second
+        assert 0.95 * 200 <= clock.monotonic_s() <= 1.15 * 200 + 2
+
+    simulate(scenario)
