@@ -96,6 +96,16 @@ class Budget:
             self.spent += worst if reservation.used is None else reservation.used
             self._signal()
 
+    def check(self, worst: Usage) -> None:
+        """Return unless a cap is reached already, so that nobody queues for what cannot be.
+
+        Raises:
+            BudgetExhausted: The cap.
+        """
+        short = self._shortage(worst)
+        if short is not None and (self._exhausted is not None or short.cap == "seconds"):
+            raise short
+
     def _signal(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()

@@ -50,7 +50,11 @@ class Retry:
 
 @dataclass(slots=True)
 class Circuit:
-    """Ends the run when the same fatal error comes from several episodes."""
+    """Ends the run when the same fatal error comes from several episodes.
+
+    A bad request is fatal only while the model answers no other: one odd task in a hundred is a
+    failed episode, and the share of those has its own limit.
+    """
 
     scopes: dict[str, set[str]] = field(default_factory=dict)
     error: ModelError | None = None
@@ -61,6 +65,10 @@ class Circuit:
         seen.add(scope)
         if self.error is None and (len(seen) >= FATAL_SCOPES or scope.startswith("step/")):
             self.error = error
+
+    def answered(self, model: str) -> None:
+        """Forget odd requests of a model that answers others: those are a matter of a task."""
+        self.scopes.pop(f"{model}/bad_request", None)
 
 
 class ModelCalls:
@@ -214,6 +222,7 @@ class ModelCalls:
                 if isinstance(error, ModelConfigError) or error.kind == "bad_request":
                     self.circuit.note(scope, error)
                 raise
+            self.circuit.answered(request.model)
             place = (scope, index, repeat, request, request_hash)
             await self._commit(*place, reply=reply, attempts=attempt)
             return reply
@@ -223,7 +232,7 @@ class ModelCalls:
         limiter = self._limiter.account(facts.account)
         # the reservation comes second: room is not held while waiting for a slot
         async with (
-            limiter.permit(worst.tokens) as permit,
+            limiter.permit(worst.tokens, check=lambda: self.budget.check(worst)) as permit,
             self.budget.reserve(worst) as reservation,
         ):
             sent_s = self._clock.monotonic_s()
@@ -245,7 +254,7 @@ class ModelCalls:
                 else:
                     permit.failed()
                 raise
-            permit.answered(self._clock.monotonic_s() - sent_s)
+            permit.answered(self._clock.monotonic_s() - sent_s, reply.usage.tokens)
             reservation.settle(reply.usage)
             return reply
 
