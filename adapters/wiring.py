@@ -240,7 +240,7 @@ async def _open_parts(
             turns=agent.turns, tokens=agent.tokens, reply_tokens=agent.reply_tokens
         ),
         caps=Caps(**config.budget.model_dump()),
-        retry=Retry(attempts=config.limits.attempts, call_timeout_s=config.limits.call_timeout_s),
+        retry=retry_settings(config),
         rate_limits=_rate_limits(config, None),
         account_limits={
             account: _rate_limits(config, limits)
@@ -441,6 +441,17 @@ def sandbox_settings(config: Config) -> SandboxSettings:
     )
 
 
+def retry_settings(config: Config) -> Retry:
+    """Return how patiently models are asked.
+
+    Each model's own time limit is kept by its adapter; the engine's is for all, so it is the
+    longest of them.
+    """
+    limit_s = config.limits.call_timeout_s
+    own = (model.timeout_s for model in config.models.values() if model.timeout_s is not None)
+    return Retry(attempts=config.limits.attempts, call_timeout_s=max((limit_s, *own)))
+
+
 def model_settings(config: Config) -> dict[str, ModelSettings]:
     """Return what a person says about each model."""
     from .models.settings import ModelSettings
@@ -510,7 +521,7 @@ def load_callable(name: str, *, key: str) -> Any:
         else:
             module = importlib.import_module(module_name)
         return getattr(module, attribute)
-    except (ImportError, OSError, AttributeError) as error:
+    except (ImportError, OSError, AttributeError, SyntaxError) as error:
         raise ConfigError(f"{name!r} cannot be imported: {error}", key=key) from error
 
 
