@@ -25,11 +25,11 @@ class Row:
     tasks: int
     gain: float
     spread: str
+    ratio: float
     nulls_before: int
     power: float
     candidate: float  # episodes of the step with the good proposal
     incumbent: float  # fresh ones in that step
-    stored: float  # of the incumbent when the step ended
     null: float  # candidate episodes of a step without effect
     longest: int
     fixed: float  # pairs that the fixed test needs for the same power
@@ -107,15 +107,13 @@ def play(
     policy = Sequential(alpha=ALPHA, steps=STEPS, gain=gain, ratio=ratio)
     gate = Gate(policy, model, truth, np.random.default_rng(13))
     null = [gate.step(truth).candidate_episodes.mean() for _ in range(before)]
-    unchanged = np.array_equal(gate.truth, truth)
     step = gate.step(candidate)
-    stored = gate.incumbent.rounds[~step.accepted].mean() * tasks if before or unchanged else 0.0
     power = float(step.accepted.mean())
     return Row(
-        model=model, tasks=tasks, gain=gain, spread=spread, nulls_before=before, power=power,
+        model=model, tasks=tasks, gain=gain, spread=spread, ratio=ratio, nulls_before=before,
+        power=power,
         candidate=float(step.candidate_episodes.mean()),
         incumbent=float(step.incumbent_episodes.mean()),
-        stored=float(stored),
         null=float(np.mean(null)) if null else float("nan"),
         longest=policy.longest,
         fixed=fixed_pairs(model, truth, candidate, power),
@@ -123,30 +121,25 @@ def play(
     )  # fmt: skip
 
 
-def rows(runs: int, ratio: float = 8.0) -> Iterator[Row]:
+def rows(runs: int) -> Iterator[Row]:
     """Play all settings."""
-    for gain in (0.1, 0.05):
-        for graded in (False, True):
+    binary, graded = Outcomes("fitted"), Outcomes("fitted", graded=True)
+    for ratio in (4.0, 8.0):
+        for spread in ("shift", "solved"):
             for tasks in (20, 80, 200):
-                for spread in ("shift", "solved"):
-                    for before in NULLS_BEFORE:
-                        if gain < 0.1 and (before == 0 or tasks != 80):
-                            continue
-                        model = Outcomes("fitted", graded)
-                        yield play(model, tasks, gain, spread, runs, ratio, before)
+                for before in NULLS_BEFORE:
+                    yield play(binary, tasks, 0.1, spread, runs, ratio, before)
+            yield play(graded, 80, 0.1, spread, runs, ratio, 4)
+            yield play(binary, 80, 0.05, spread, runs // 2, ratio, 4)
 
 
 if __name__ == "__main__":
     for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
         print(
-            "graded" if row.model.graded else "binary",
-            row.tasks,
-            row.gain,
-            row.spread,
-            row.nulls_before,
-            f"power {row.power:.3f} candidate {row.candidate:.0f}"
-            f" +{row.incumbent:.0f} stored {row.stored:.0f} null {row.null:.0f}/{row.longest}"
-            f" fixed {row.fixed:.0f} bound {row.bound:.0f}"
-            f" saved {row.saved_stored:.2f} {row.saved_anew:.2f}",
+            f"{'graded' if row.model.graded else 'binary'} | {row.tasks} | {100 * row.gain:+.0f}"
+            f" {row.spread} | {row.ratio:g} | {row.nulls_before} | {row.power:.2f}"
+            f" | {row.candidate:.0f} | {row.incumbent:.0f} | {row.fixed:.0f} | {row.bound:.0f}"
+            f" | {100 * row.saved_stored:.0f} % | {100 * row.saved_anew:.0f} %"
+            f" | {row.null:.0f} of {row.longest}",
             flush=True,
         )
