@@ -80,9 +80,11 @@ class FileTaskSet:
         Raises:
             TaskError: The file changed since it was indexed.
         """
-        with self._records.open() as file:
-            for position in positions:
-                yield self._finish(self._task(file.fileno(), position))
+        for position in positions:
+            # open for one task only: an iteration that is left half-way holds no descriptor
+            with self._records.open() as file:
+                task = self._task(file.fileno(), position)
+            yield self._finish(task)
 
     def _add(self, record: Record) -> None:
         where = at(self._records.name, record.line)
