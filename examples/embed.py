@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from funcforge import Config, load_config, open_training
-from funcforge.engine.events import EpisodeFinished, Event, event_to_json
+from funcforge import Config, FuncforgeError, load_config, open_training
+from funcforge.engine.events import EpisodeFinished, Event, RunFinished, event_to_json
+from funcforge.engine.usage import NO_USAGE
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -64,15 +65,16 @@ class Trainings:
     ) -> None:
         with events, anyio.CancelScope() as scope:
             self._scopes[name] = scope
-            async with open_training(config) as run:
-                async for event in run.run():
-                    if isinstance(event, EpisodeFinished):
-                        continue  # too many for a page
-                    try:
-                        await events.send(event)
-                    except anyio.BrokenResourceError:
-                        continue  # the browser left; the training goes on
-        self._scopes.pop(name, None)
+            try:
+                async with open_training(config) as run:
+                    async for event in run.run():
+                        if not isinstance(event, EpisodeFinished):  # too many for a page
+                            await _send(events, event)
+            except FuncforgeError as error:  # one training that cannot begin ends no other
+                failed = {"status": "failed", "stopped_by": "error", "message": str(error)}
+                await _send(events, RunFinished(run_id="", usage=NO_USAGE, seconds=0.0, **failed))
+        if self._scopes.get(name) is scope:
+            del self._scopes[name]
 
     def cancel(self, name: str) -> bool:
         """Stop a training now; whether there was one. What it paid for is kept."""
@@ -80,6 +82,11 @@ class Trainings:
         if scope is not None:
             scope.cancel()
         return scope is not None
+
+
+async def _send(events: MemoryObjectSendStream[Event], event: Event) -> None:
+    with suppress(anyio.BrokenResourceError):  # the browser left; the training goes on
+        await events.send(event)
 
 
 @asynccontextmanager
@@ -104,7 +111,6 @@ async def events(request: Request) -> StreamingResponse:
         HERE / "quickstart.toml",
         overrides=[f"name={name}", *getattr(request.app.state, "overrides", ())],
     )
-
     received = trainings.start(name, config)
 
     async def lines() -> AsyncIterator[str]:
