@@ -134,7 +134,12 @@ def write_problems(path: Path, count: int, seed: int = 0) -> Path:
     for number in range(count):
         a, b, c = (rng.randint(2, 99) for _ in range(3))
         question = f"Problem {number}. Work out {a} * {b} - {c}."
-        row = {"id": f"p{number:04d}", "prompt": question, "target": str(a * b - c)}
+        row = {
+            "id": f"p{number:04d}",
+            "prompt": question,
+            "target": str(a * b - c),
+            "category": "sums",
+        }
         lines.append(json.dumps(row))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
