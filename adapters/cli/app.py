@@ -81,6 +81,22 @@ def evaluate(**given: Any) -> int:
 
 
 @app.command()
+@config
+@click.option("--episodes", type=click.IntRange(min=1), metavar="N",
+              help="Episodes of the whole run.  [default: budget.calls, or the policy's own]")  # fmt: skip
+@overrides
+@as_json
+def plan(**given: Any) -> int:
+    """Say what true gain a config can find, and what +5 and +10 points take.
+
+    Reckons; asks no model.
+    """
+    from .planning import plan
+
+    return plan(**given)
+
+
+@app.command()
 @run
 @overrides
 @store

@@ -1,0 +1,52 @@
+"""The command `plan`: what true gain a config can find, before anything is paid for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ..config import Config, load_config
+from .output import DONE, print_json, show
+
+
+def plan(config: Path, overrides: Sequence[str], *, episodes: int | None, as_json: bool) -> int:
+    """Say what the configured tasks, repeats and budget can detect.
+
+    Raises:
+        ConfigError: The config or a task file is wrong.
+    """
+    from ...engine.power import plan as estimate
+
+    settings = load_config(config, overrides=overrides)
+    tasks = _deciding_tasks(settings)
+    steps = settings.training.epochs + settings.training.patience
+    budget = episodes or settings.budget.calls or _policy_budget(settings, steps)
+    found = estimate(
+        tasks=tasks,
+        repeats=settings.training.repeats,
+        budget=budget,
+        alpha=settings.training.alpha,
+        steps=steps,
+    )
+    if as_json:
+        print_json({"tasks": tasks, "steps": steps, "episodes": budget, **asdict(found)})
+    else:
+        show(found.message)
+    return DONE
+
+
+def _deciding_tasks(config: Config) -> int:
+    from ..wiring import load_tasks
+
+    splits = load_tasks(config)
+    deciding = splits.validation if config.training.accept_on == "validation" else splits.train
+    assert deciding is not None  # the config was loaded for training
+    return min(len(deciding), config.training.batch_size or len(deciding))
+
+
+def _policy_budget(config: Config, steps: int) -> int:
+    """Return what the sequential policy may take where no cap says less; a fifth is incumbent's."""
+    gain = float(config.training.acceptance_options.get("gain", 0.1))
+    return math.ceil(steps * 2.5 / gain**2 / 0.8)
