@@ -83,7 +83,7 @@ def evaluate(**given: Any) -> int:
 @app.command()
 @config
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N",
-              help="Episodes of the whole run.  [default: budget.calls, or the policy's own]")  # fmt: skip
+              help="Of the whole run.  [default: budget.calls, or the policy's]")  # fmt: skip
 @overrides
 @as_json
 def plan(**given: Any) -> int:
