@@ -24,7 +24,7 @@ from ...engine.parameters import (
     SetInstructions,
     SetModel,
 )
-from .text import duration, one_line, percent, plural, usd
+from .text import duration, gist, one_line, percent, plural, usd
 
 _WIDTH = 160  # characters of a model's text in a line
 UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"
@@ -109,7 +109,7 @@ def _first_failure(event: EpisodeFinished, failures: set[str]) -> list[Line]:
     if failure is None or failure.kind in failures:
         return []
     failures.add(failure.kind)
-    text = one_line(f"{failure.kind}: {failure.message}", 2 * _WIDTH)
+    text = one_line(f"{failure.kind}: {gist(failure.message)}", 2 * _WIDTH)
     return [Line(f"  an episode failed: {text} (more of this kind are only counted)", "yellow")]
 
 
@@ -150,7 +150,7 @@ def _decided(event: StepDecided) -> Line:
 def _run_finished(event: RunFinished) -> list[Line]:
     usage = event.usage
     spent = f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
-    reason = f": {one_line(event.message, 400)}" if event.message else ""
+    reason = f": {one_line(gist(event.message), 400)}" if event.message else ""
     style = {"done": "bold green", "failed": "bold red"}.get(event.status, "bold yellow")
     took = f"{spent}, {duration(event.seconds)}"
     cause = f" ({event.stopped_by})" if event.stopped_by not in ("", event.status) else ""

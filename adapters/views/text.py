@@ -30,6 +30,17 @@ def one_line(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
 
 
+def gist(text: str) -> str:
+    """Return text without the frames of a traceback: what stands before it, and the exception."""
+    before, mark, trace = text.rpartition("Traceback (most recent call last):")
+    if not mark:
+        return text
+    rows = trace.splitlines()
+    raised = next((at for at, row in enumerate(rows) if row.strip() and row[0] != " "), len(rows))
+    before = before.partition("Traceback (most recent call last):")[0]  # of what it was raised from
+    return " ".join([before.strip(), *rows[raised:]])
+
+
 def percent(share: float | None) -> str:
     """Spell a share of one."""
     return "–" if share is None else f"{share * 100:.1f} %"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import traceback
 from typing import Any
 
 import pytest
 from funcforge.adapters.views.live import LiveView
 from funcforge.adapters.views.plain import PlainView
-from funcforge.adapters.views.text import duration, one_line, printable, usd
+from funcforge.adapters.views.text import duration, gist, one_line, printable, usd
 from funcforge.adapters.views.tracking import RunState
 from funcforge.engine.events import EditProposed, LimitChanged, StepStarted
 from funcforge.engine.functions import Function
@@ -209,6 +210,22 @@ def draw(*events: Any, colour: bool = True) -> str:
     view = LiveView(console, follow(*events), epochs=10, patience=2)
     console.print(view.draw())
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_traceback_is_told_by_its_exception() -> None:
+    raised = "no score: the scorer raised on task 5:\n"
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise ValueError("a target\nof two lines") from error
+    except ValueError:
+        raised += traceback.format_exc()
+
+    assert gist(raised) == (
+        "no score: the scorer raised on task 5: ValueError: a target of two lines"
+    )
+    assert gist("no frames here") == "no frames here"
 
 
 def test_numbers_are_spelled_for_people() -> None:
