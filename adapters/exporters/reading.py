@@ -32,7 +32,10 @@ def read_function(path: Path, name: str) -> Function:
     source = _read(path)
     try:
         tree = parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except SyntaxError as error:
+        problem = f"is not valid Python: line {error.lineno}: {error.msg}"
+        raise ConfigError(problem, file=str(path)) from None
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"is not valid Python: {error}", file=str(path)) from None
     tool = _tools(tree).get(name)
     definition = _definition(tree, name)

@@ -119,7 +119,7 @@ def test_reading_a_file_never_runs_it(tmp_path: Path) -> None:
     [
         (b"def g(): ...", "there is no function 'f'; it defines g"),
         (b"x = 1", "it defines no function"),
-        (b"def f(:", "is not valid Python"),
+        (b"def f(:", "is not valid Python: line 1: invalid syntax"),
         (b"\xff", "is not UTF-8"),
         (b"TOOLS = [{'function': 3}, 1]\nTOOLS2: list", "there is no function 'f'"),
     ],
