@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import sys
@@ -27,6 +28,7 @@ _NEEDED = ("anyio", "litellm", "mcp", "aiohttp", "aiosqlite", "pydantic", "jsons
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY",
          "GROQ_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "TOGETHERAI_API_KEY",
          "AZURE_API_KEY")  # fmt: skip
+_VARIABLE = re.compile(r"set the environment variable (\w+)")  # as our errors say it
 _MANAGERS = {  # program -> how it installs
     "apt-get": "apt-get install -y {}",
     "dnf": "dnf install -y {}",
@@ -168,7 +170,9 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name=name, state="ok", detail=look())
     except FuncforgeError as error:
-        return Check(name=name, state="missing", detail=str(error), fix="see the message")
+        unset = _VARIABLE.search(str(error))
+        fix = f"export {unset[1]}=..." if unset else "see the message"
+        return Check(name=name, state="missing", detail=str(error), fix=fix)
 
 
 def _writable(path: Path) -> Check:

@@ -15,7 +15,7 @@ from ..views.curve import curve, legend
 from ..views.diff import Changed, changes
 from ..views.lines import OUTCOMES, UNSAFE_WARNING
 from ..views.story import Step, Story
-from ..views.text import duration, one_line, percent, plural, points, usd
+from ..views.text import duration, gist, one_line, percent, plural, points, usd
 from .output import DONE, colours, print_json, say, show_cells, usage_json
 from .output import show as put
 from .stored import open_reader, read_story
@@ -28,22 +28,31 @@ def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> in
     """Tell one run, and write its HTML report.
 
     Raises:
-        ConfigError: No such run, or the report cannot be written.
+        ConfigError: No such run, or the report cannot be written where `html` says.
         StoreError: The database cannot be read.
     """
     from ..views.report import render_report
 
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(run))
-    report = html or reader.path.parent / "reports" / f"{story.run_id}.html"
-    _write(report, render_report(story))
+    place = html or reader.path.parent / "reports" / f"{story.run_id}.html"
+    report: Path | None = place
+    try:
+        _write(place, render_report(story))
+    except ConfigError as error:
+        if html is not None:
+            raise
+        # a folder that is only read: the run can be told all the same
+        say(f"no report: {error}; name another place with --html", style="yellow")
+        report = None
     if as_json:
         told = evaluation_json(story) if story.kind == "evaluate" else run_json(story)
         print_json({**told, "kind": story.kind, "costs": _costs(story), "uses": _uses(story),
-                    "report": str(report)})  # fmt: skip
+                    "report": str(report) if report else None})  # fmt: skip
     else:
         _tell(story)
-        put(f"report: {report}", style="cyan")
+        if report is not None:
+            put(f"report: {report}", style="cyan")
     return DONE
 
 
@@ -129,7 +138,7 @@ def find_version(story: Story, wanted: str) -> Parameters:
     Raises:
         ConfigError: There is none, or several.
     """
-    if wanted == "start":
+    if wanted in ("start", "0"):  # the curve begins at step 0
         return story.initial
     if wanted == "result":
         return story.final
@@ -142,7 +151,7 @@ def find_version(story: Story, wanted: str) -> Parameters:
         return known[found[0]]
     problem = "several versions begin with" if found else "the run has no version"
     raise ConfigError(
-        f"{problem} {wanted!r}; give start, result, a step from 1 to {len(steps)}, or a version: "
+        f"{problem} {wanted!r}; give start, result, a step from 0 to {len(steps)}, or a version: "
         f"{', '.join(list(known)[:8])}"
     )
 
@@ -160,7 +169,7 @@ def _tell(story: Story) -> None:
     stopped = f" ({story.stopped_by})" if story.stopped_by else ""
     put(f"{story.kind} {story.status}{stopped}, seed {story.seed}, sandbox {story.sandbox}")
     if story.message:
-        put(one_line(story.message, 400), style="yellow")
+        put(one_line(gist(story.message), 400), style="yellow")
     if story.sandbox == "unsafe":
         put(UNSAFE_WARNING, style="bold red")
     put()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 
 from ..views.plain import PlainView
+from ..views.text import plural
 from .output import DONE, FAILED, print_json, say
 from .stored import DEFAULT, open_reader
 
@@ -39,6 +40,7 @@ def replay(run: str, *, store: str | None, as_json: bool, quiet: bool) -> int:
     elif found.difference:
         say(f"the replay differs: {found.difference}", style="red")
     else:
-        rows = ", ".join(f"{count:,} {table}" for table, count in found.compared.items())
+        tables = found.compared.items()
+        rows = ", ".join(plural(count, table.removesuffix("s")) for table, count in tables)
         say(f"identical: {rows}")
     return FAILED if found.difference else DONE

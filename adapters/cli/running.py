@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from ...engine.errors import ConfigError, ours_in
+from ...engine.errors import ConfigError, FuncforgeError, RunNotFound, RunOwned, ours_in
 from ...engine.ports import EventSink
 from ...engine.run import Run
 from ..config import Config, load_config, load_record
@@ -93,14 +93,19 @@ def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, qui
         error = ours_in(raised)
         if error is None:
             raise
-        if watched.run is None:
+        if watched.run is None or isinstance(error, RunOwned):
             raise error from None  # nothing was run
         report_error(error, as_json=as_json)
         return FAILED
     run = watched.run
-    if run is None:
+    try:
+        story = None if run is None else read_story(open_reader(config.store.path), run.id)
+    except RunNotFound:
+        story = None  # stopped while it was opened
+    if run is None or story is None:
+        error = FuncforgeError("interrupted before the run began: there is nothing to resume")
+        report_error(error, as_json=as_json)
         return INTERRUPTED
-    story = read_story(open_reader(config.store.path), run.id)
     if as_json:
         print_json(evaluation_json(story) if story.kind == "evaluate" else run_json(story))
     if not (quiet and as_json):

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from funcforge.adapters.cli.app import invoke
 from funcforge.engine.checkpoint import Checkpoint, RunRecord
+from funcforge.engine.errors import RunOwned
 from funcforge.engine.events import EvaluationFinished, RunFinished
 from funcforge.engine.progress import Progress
 from funcforge.storage.database import open_store
@@ -162,11 +164,27 @@ def test_a_report_that_cannot_be_written_is_named(stored: Path, capsys: Captured
     assert "file/report.html: cannot be written" in capsys.readouterr().err
 
 
+def test_a_run_is_shown_where_no_report_can_be_written(stored: Path, capsys: Captured) -> None:
+    Path(".funcforge/reports").write_text("")
+
+    assert invoke(["show", "r1"]) == 0
+    captured = capsys.readouterr()
+    assert "step 1 accepted" in captured.out
+    assert "report:" not in captured.out
+    assert "r1.html: cannot be written" in captured.err
+
+    assert invoke(["show", "r1", "--json"]) == 0
+    assert answer(capsys)["report"] is None
+
+
 def test_diff_shows_what_a_step_changed(stored: Path, capsys: Captured) -> None:
     assert invoke(["diff", "r1"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("rate added\n")
     assert "+def rate(km, h):" in text
+
+    assert invoke(["diff", "r1", "0", "1"]) == 0
+    assert capsys.readouterr().out == text
 
     assert invoke(["diff", "r1", "1", "result"]) == 0
     assert "nothing differs" in capsys.readouterr().err
@@ -179,7 +197,7 @@ def test_diff_shows_what_a_step_changed(stored: Path, capsys: Captured) -> None:
 
 def test_a_version_that_the_run_lacks_is_refused(stored: Path, capsys: Captured) -> None:
     assert invoke(["diff", "r1", "9"]) == 2
-    assert "the run has no version '9'; give start, result, a step from 1" in (
+    assert "the run has no version '9'; give start, result, a step from 0 to 1" in (
         capsys.readouterr().err
     )
 
@@ -309,6 +327,19 @@ def test_doctor_names_each_thing_and_the_command_that_fixes_it(
     assert told["ok"] == all(check["state"] != "missing" for check in told["checks"])
 
 
+def test_doctor_says_how_to_set_the_key_that_a_config_lacks(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("funcforge.adapters.doctor._sandboxes", lambda: iter(()))
+    arguments = ["doctor", str(QUICKSTART), "--set", "agent.model=openai/gpt-4o-mini", "--json"]
+
+    assert invoke(arguments) == 1
+
+    fixes = [check["fix"] for check in answer(capsys)["checks"] if check["state"] == "missing"]
+    assert fixes == ["export OPENAI_API_KEY=..."]
+
+
 # -- train and evaluate ----------------------------------------------------------------------
 
 
@@ -385,3 +416,32 @@ def test_quick_commands_import_nothing_heavy(here: Path) -> None:
     )
 
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_run_that_another_process_works_on_is_refused_with_2(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watch(watched: Any, *_: Any) -> None:
+        watched.run = SimpleNamespace(id="r1", outcome=None)
+        raise RunOwned("run r1 is worked on by process 5", path="runs.db")
+
+    monkeypatch.setattr("funcforge.adapters.cli.running._watch", watch)
+
+    assert invoke(["train", str(QUICKSTART)]) == 2
+    assert "run r1 is worked on by process 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["before it is opened", "while it begins"])
+def test_a_run_that_is_interrupted_before_it_began_exits_with_130(
+    here: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, opened: bool
+) -> None:
+    async def watch(watched: Any, *_: Any) -> None:
+        if opened:
+            watched.run = SimpleNamespace(id="r9", outcome=None)
+
+    monkeypatch.setattr("funcforge.adapters.cli.running._watch", watch)
+
+    assert invoke(["train", str(QUICKSTART), "--json"]) == 130
+    assert answer(capsys)["error"]["message"] == (
+        "interrupted before the run began: there is nothing to resume"
+    )
