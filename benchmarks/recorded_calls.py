@@ -2,7 +2,7 @@
 
 Loads the recorded functions and repeats the recorded calls; prints what differs, one by one.
 
-    python benchmarks/recorded_calls.py [--data FOLDER] [--out FILE]
+    python -m benchmarks.recorded_calls [--data FOLDER] [--out FILE]
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import gzip
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from funcforge.engine.functions import Function
 from funcforge.engine.ports import CallResult
 
 DATA = Path(__file__).parents[1] / ".." / "shared" / "data" / "recorded_math"
+RESULTS = Path(__file__).parent / "results" / "recorded_calls.md"
 AT_ONCE = 16
 
 
@@ -113,7 +113,7 @@ def classify(result: CallResult, name: str) -> str:
     return "signature" if own and any(word in first for word in signature) else "exception"
 
 
-async def main(data: Path, out: Path | None) -> int:
+async def main(data: Path, out: Path) -> int:
     """Load and replay, and write the report. Returns the exit code."""
     functions = list(rows(data / "functions.jsonl.gz"))
     calls = [row for row in rows(data / "calls.jsonl.gz") if row["executed"]]
@@ -121,7 +121,7 @@ async def main(data: Path, out: Path | None) -> int:
         loaded = await load_all(pool, functions)
         agreed, differences = await replay(pool, functions, calls)
         text = report(pool.backend, loaded, agreed, len(calls), differences)
-    (sys.stdout.write if out is None else out.write_text)(text)
+    await asyncio.to_thread(out.write_text, text)
     return 0 if agreed >= 0.97 * len(calls) else 1
 
 
@@ -163,6 +163,6 @@ def report(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     raise SystemExit(asyncio.run(main(options.data, options.out)))

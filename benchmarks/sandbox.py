@@ -3,7 +3,7 @@
 Side by side in one run: a cold `python -c`, the same under bubblewrap, a bare fork of a process
 that has the packages imported, and the pool. One call after the other, and 64 outstanding.
 
-    python benchmarks/sandbox.py [--calls N] [--backend NAME] [--out FILE] [--leaks N]
+    python -m benchmarks.sandbox [--calls N] [--backend NAME] [--out FILE] [--leaks N]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import psutil
 from funcforge.adapters.sandboxes import Pool, SandboxSettings, open_sandbox
 from funcforge.engine.functions import Function
 
+RESULTS = Path(__file__).parent / "results" / "sandbox.md"
 OUTSTANDING = 64
 WORK = {
     "trivial": "def f(a):\n    return a + 1\n",
@@ -208,7 +209,7 @@ def report(found: list[Measured], leak_lines: list[str], load: tuple[float, ...]
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {machine}, Python {platform.python_version()}; "
         f"load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after. CPU is the computing "
-        "time of all processes per call.",
+        "time of all processes per call. Run by `python -m benchmarks.sandbox`.",
         "",
         "| work | way | outstanding | p50 ms | p95 ms | calls/s | CPU ms |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -224,14 +225,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--leaks", type=int, default=0, help="calls of the leak test")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--leaks", type=int, default=20_000, help="calls of the leak test")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     load = os.getloadavg()
     found = asyncio.run(measure(options.calls, options.backend)) if options.calls else []
     lines = asyncio.run(leaks(options.leaks, options.backend)) if options.leaks else []
     text = report(found, lines, load)
-    (sys.stdout.write if options.out is None else options.out.write_text)(text)
+    options.out.write_text(text)
 
 
 if __name__ == "__main__":

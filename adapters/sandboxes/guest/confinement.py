@@ -43,7 +43,7 @@ class Confinement:
 
     def fork(self) -> int:
         """Fork a child."""
-        return os.fork()
+        return kernel.fork()
 
     def apply(self, scratch: str) -> None:
         """Cut the calling child off, for good. Its working folder becomes its scratch."""
@@ -62,7 +62,7 @@ class Namespaces(Confinement):
 
     own_pids_fd: int = -1
     proc_fd: int = -1
-    filter_program: bytes = b""
+    call_filter: kernel.CallFilter | None = None
 
     def enter(self) -> None:
         """Become the first process of new namespaces. Only the child of a fork returns."""
@@ -78,7 +78,7 @@ class Namespaces(Confinement):
 
     def prepare(self) -> None:
         super().prepare()
-        self.filter_program = seccomp.program(own_pid=1)
+        self.call_filter = kernel.CallFilter(seccomp.program(own_pid=1))
         self.proc_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         kernel.hide("/proc")
 
@@ -87,7 +87,7 @@ class Namespaces(Confinement):
 
     def fork(self) -> int:
         kernel.unshare(kernel.NEW_PIDS)
-        child = os.fork()
+        child = kernel.fork()
         if child:
             kernel.join(self.own_pids_fd, kernel.NEW_PIDS)
         return child
@@ -101,7 +101,8 @@ class Namespaces(Confinement):
         os.close(self.own_pids_fd)
         super().apply(scratch)
         kernel.drop_capabilities()
-        kernel.filter_calls(self.filter_program)
+        assert self.call_filter is not None
+        self.call_filter.install()
 
 
 @dataclass(kw_only=True)
@@ -139,7 +140,8 @@ class Landlock(Confinement):
         )
         super().apply(scratch)
         kernel.drop_capabilities()
-        kernel.filter_calls(seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK))
+        program = seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK)
+        kernel.CallFilter(program).install()
 
 
 def _leave_root() -> tuple[int, int]:
