@@ -92,7 +92,7 @@ async def test_one_eight_or_256_in_flight_give_the_same_bytes(
     decided = {row["step"]: row["outcome"] for row in ran[1].rows["decisions"]}
     assert decided == {1: "rolled_back", 2: "accepted", 3: "rolled_back", 4: "unchanged"}
     assert (ran[1].peak, ran[8].peak) == (1, 8)
-    assert ran[256].peak > 100  # the limiter feels its way up
+    assert ran[256].peak > 16  # the limiter feels its way up, as far as the machine's load lets it
     for other in (ran[8], ran[256], memory):
         assert other.parameters == ran[1].parameters
         assert other.progress == ran[1].progress
