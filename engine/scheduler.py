@@ -102,7 +102,9 @@ class Scheduler:
                 self.stop(error)
                 return
         await self._bus.publish(EpisodeFinished(run_id=episode.run_id, episode=episode))
-        wave.error = wave.error or wave.stop(episode)
+        if wave.error is None and (error := wave.stop(episode)) is not None:
+            wave.error = error
+            self.stop(error)  # what runs beside this wave stops now, not when this one has drained
 
 
 class _Wave:
