@@ -102,9 +102,9 @@ class Scheduler:
                 self.stop(error)
                 return
         await self._bus.publish(EpisodeFinished(run_id=episode.run_id, episode=episode))
-        if wave.error is None and (error := wave.stop(episode)) is not None:
-            wave.error = error
-            self.stop(error)  # what runs beside this wave stops now, not when this one has drained
+        if wave.error is None and (reason := wave.stop(episode)) is not None:
+            wave.error = reason
+            self.stop(reason)  # what runs beside this wave stops now, not when this one has drained
 
 
 class _Wave:
