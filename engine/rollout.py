@@ -119,7 +119,7 @@ class Rollout:
         except (FuncforgeError, TimeoutError):
             raise
         except Exception as error:
-            raise ScorerError(f"the scorer raised:\n{_trace(error)}") from error
+            raise ScorerError(f"the scorer raised {error!r:.500}\n{_trace(error)}") from error
         if not isinstance(score, Score) or not 0.0 <= score.value <= 1.0:
             raise ScorerError(f"the scorer returned {score!r}; a Score with 0 <= value <= 1 is due")
         return score
@@ -151,7 +151,9 @@ def failure_of(error: Exception, timeout_s: float) -> Failure:
         case ExceptionGroup() if len(error.exceptions) == 1:
             return failure_of(error.exceptions[0], timeout_s)
         case _:
-            return Failure(kind="agent", message=f"the agent raised:\n{_trace(error)}")
+            return Failure(
+                kind="agent", message=f"the agent raised {error!r:.500}\n{_trace(error)}"
+            )
 
 
 def _may_pass(failure: Failure) -> bool:

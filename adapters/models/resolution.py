@@ -139,7 +139,7 @@ def _provider(
         hint = f"; did you mean {near[0]}/...?" if near else ""
         what = f"unknown provider {provider!r}" if slash else "no provider in the name"
         raise ModelConfigError(
-            f"{model}: {what}{hint} Names are provider/model, as LiteLLM spells them ({FIX})",
+            f"{model}: {what}{hint}. Names are provider/model, as LiteLLM spells them ({FIX})",
             kind="unknown_model",
             model=model,
         ) from error

@@ -27,6 +27,7 @@ KINDS = (
     "model_graded",
 )  # fmt: skip
 _SHOWN_TRACE = 4_000
+_SHOWN_ERROR = 500  # characters; the trace may be cut off behind it
 
 
 def needs_target(kind: str) -> bool:
@@ -80,7 +81,8 @@ class FencedScorer:
                 raise
             except Exception as error:  # the fence: a person's scorer may raise anything
                 raise ScorerError(
-                    f"the scorer raised on task {task.id}:\n{_trace(error)}"
+                    f"the scorer raised {type(error).__name__} on task {task.id}: "
+                    f"{str(error)[:_SHOWN_ERROR]}\n{_trace(error)}"
                 ) from error
         if deadline.cancelled_caught:
             raise ScorerError(
