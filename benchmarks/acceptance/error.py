@@ -90,13 +90,10 @@ def rows(runs: int) -> Iterator[Row]:
 
 if __name__ == "__main__":
     for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 2000):
+        kind = "graded" if row.model.graded else "binary"
         print(
-            row.model.name,
-            "graded" if row.model.graded else "binary",
-            row.tasks,
-            row.alpha,
-            row.rule,
-            f"{row.wrong / row.runs:.4f} <= {row.upper:.4f}",
-            f"{row.episodes:.0f} episodes a step, {row.seconds:.0f} s",
+            f"{row.model.name} | {kind} | {row.tasks} | {row.alpha or ''} | {row.rule}"
+            f" | {100 * row.wrong / row.runs:.1f} | {100 * row.upper:.1f}"
+            f" | {row.episodes:.0f} | {row.seconds:.0f}",
             flush=True,
         )

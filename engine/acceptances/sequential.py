@@ -42,9 +42,10 @@ class Sequential:
 
     The episodes of a step are drawn, with known chances, in an order that the run's seed fixes.
     The outcomes are looked at one by one in that order, so that neither the size of the waves nor
-    concurrency can change a decision: they only change what is spent beyond it. The incumbent
-    keeps its outcomes and gets `ratio` times as many episodes as the longest step. Those that won
-    its own acceptance serve as guesses only: its score is re-estimated on fresh ones.
+    concurrency can change a decision: they only change what is spent beyond it (and, where tasks
+    keep failing, which of them are found to). The incumbent keeps its outcomes and gets `ratio`
+    times as many episodes as the longest step. Those that won its own acceptance serve as guesses
+    only: its score is re-estimated on fresh ones.
 
     Source: see `betting` for the test. The wealth of one gambler over all steps: Ramdas, Grünwald,
     Vovk & Shafer (2023), "Game-theoretic statistics and safe anytime-valid inference".
