@@ -1,7 +1,8 @@
 """What does a training lose to 100 kill -9 at random moments?
 
 One training of the command line over a provider in another process that fails a tenth of the
-calls, 64 episodes in flight; it is killed, resumed, killed, ... and judged by the provider's ledger.
+calls, 64 episodes in flight; it is killed, resumed, killed again, and judged by the provider's
+ledger.
 Run: `python -m benchmarks.killing`; writes `results/killing.md`.
 """
 
@@ -17,13 +18,14 @@ from pathlib import Path
 from tests.faults.killing import Report, World, kill_loop, undisturbed
 
 RESULTS = Path(__file__).parent / "results" / "killing.md"
+SCRATCH = Path(".funcforge").resolve()  # a real disk; /tmp may be memory
 WORLD = World(train=120, test=1_500, kills=100, seed=1, latency_s=1.0, longest_life_s=1.5)
 
 
 async def measure() -> tuple[Report, Report]:
     """Run the training in peace and under kills."""
     os.environ.setdefault("OPENAI_API_KEY", "sk-loopback")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
         folder = Path(name)
         (folder / "peace").mkdir()
         peace = await undisturbed(folder / "peace", WORLD)
@@ -66,6 +68,7 @@ def tell(peace: Report, found: Report) -> str:
 
 def main() -> None:
     """Measure and write the page."""
+    SCRATCH.mkdir(exist_ok=True)
     page = tell(*asyncio.run(measure()))
     RESULTS.write_text(page, encoding="utf-8")
     print(page)
