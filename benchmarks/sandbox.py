@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -70,16 +71,17 @@ class Measured:
     outstanding: int
     times_s: list[float]  # of each call
     total_s: float
-    cpu_s: float  # all processes together
+    cpu_s: float | None  # all processes together; None: bubblewrap's ended children are not told
 
     def row(self) -> str:
         """Return it as a line of the table."""
         times = sorted(self.times_s)
         p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
         calls = len(times)
+        cpu = "-" if self.cpu_s is None else f"{self.cpu_s / calls * 1e3:.1f}"
         return (
             f"| {self.work} | {self.way} | {self.outstanding} | {p50 * 1e3:.1f} | {p95 * 1e3:.1f} "
-            f"| {calls / self.total_s:.0f} | {self.cpu_s / calls * 1e3:.1f} |"
+            f"| {calls / self.total_s:.0f} | {cpu} |"
         )
 
 
@@ -92,7 +94,7 @@ def cold(way: str, work: str, prefix: list[str], variables: dict[str, str], call
         subprocess.run([*prefix, "-c", program], env=variables, check=True, capture_output=True)
         times.append(time.perf_counter() - start)
     total, after = time.perf_counter() - began, os.times()
-    cpu = sum(after[:4]) - sum(before[:4])
+    cpu = None if prefix[0] == "bwrap" else sum(after[:4]) - sum(before[:4])
     return Measured(way=way, work=work, outstanding=1, times_s=times, total_s=total, cpu_s=cpu)
 
 
@@ -176,6 +178,8 @@ async def measure(calls: int, backend: str) -> list[Measured]:
 
 async def leaks(calls: int, backend: str) -> list[str]:
     """Make many calls and return what grew, as lines of a table."""
+    # so that scratch folders of other programs on this machine do not count
+    tempfile.tempdir = tempfile.mkdtemp(prefix="funcforge-benchmark-")
     lines = ["| calls | processes | descriptors | engine MB | parents MB | scratch |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     async with open_sandbox(SandboxSettings(backend=backend)) as pool:
@@ -187,6 +191,7 @@ async def leaks(calls: int, backend: str) -> list[str]:
                 await pooled(pool, "trivial", max(calls // 10, 1), OUTSTANDING)
     await asyncio.sleep(0.5)
     lines.append(f"| closed | {' | '.join(state())} |")
+    os.rmdir(tempfile.gettempdir())  # fails if anything is left
     return lines
 
 
@@ -198,7 +203,7 @@ def state() -> Iterator[str]:
     yield str(own.num_fds())
     yield f"{own.memory_info().rss / 1e6:.0f}"
     yield f"{sum(process.memory_info().rss for process in below) / 1e6:.0f}"
-    yield str(sum(1 for _ in Path("/tmp").glob("funcforge-sandbox-*/*/*")))
+    yield str(sum(1 for _ in Path(tempfile.gettempdir()).rglob("*")))
 
 
 def report(found: list[Measured], leak_lines: list[str], load: tuple[float, ...]) -> str:
