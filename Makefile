@@ -23,10 +23,10 @@ setup: .venv/.ready ## make .venv with the pinned packages
 	    && $(PYTHON) -m venv --clear .venv; \
 	  else cat .venv.log; echo "Run: sudo apt-get install python3-venv" >&2; exit 1; fi; }
 	@rm -f .venv.log
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  --no-build-isolation -e .
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	     --require-hashes -r requirements.lock \
+	   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	     --no-build-isolation -e .; } > .venv/install.log 2>&1 || { cat .venv/install.log; exit 1; }
 	@$(BIN)/python -m compileall -q engine adapters storage > /dev/null
 	@touch .venv/.ready
 
