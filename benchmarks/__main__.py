@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other; each writes its results file. `python -m benchmarks`."""
+"""Run every benchmark, one after the other; each writes its results. `python -m benchmarks`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ QUESTIONS = {
     "throughput.models": "what does a model call cost?",
     "task_sets": "how large may a task set be?",
     "recorded_dialogues": "do the agents and scorers take what real models wrote?",
+    "recorded_calls": "do recorded functions do in the sandbox what they did?",
     "recorded_proposals": "does the optimizer take what real models proposed?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
