@@ -33,6 +33,7 @@ from ..engine.training import Scoring, Training
 from ..engine.training_settings import TrainingSettings
 from ..engine.workspace import PYTHON, AgentSettings
 from .config import AccountLimits, Config
+from .resuming import check_new, check_resumable
 
 if TYPE_CHECKING:
     from .models.settings import ModelSettings
@@ -133,6 +134,8 @@ async def _open(
         )
         if not opening.offline:
             check_models(config, parts)
+            stored = await parts.store.load_run(record.id)
+            (check_resumable if opening.resume else check_new)(stored, record)
         run = Run(
             record,
             parts,

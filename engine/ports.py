@@ -177,6 +177,10 @@ class RunStore(Protocol):
         """
         ...
 
+    async def load_run(self, run_id: str) -> RunRecord | None:
+        """Return a run as it was last begun, with its status now."""
+        ...
+
     async def seconds(self, run_id: str) -> float:
         """Return how long a run was at work, over all its stops; 0 for an unknown run."""
         ...

@@ -147,6 +147,11 @@ class Trainer:
         if checkpoint is None:
             return None
         progress = Progress.from_json(checkpoint.state)
+        if progress.initial != self._initial.version:
+            raise ConfigError(
+                "the run began with other parameters, so it cannot go on with these",
+                key="parameters",
+            )
         await self._history.restore(self._store, self._bus.run_id, progress)
         return progress
 
