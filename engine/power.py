@@ -9,7 +9,7 @@ from statistics import NormalDist
 from .errors import ConfigError
 
 # what anytime-valid bets cost over the best test of the same level with a known incumbent:
-# measured 1.5 to 2.1 (benchmarks/results/acceptance.md)
+# measured 1.2 to 2.3 (benchmarks/results/acceptance.md)
 SEQUENTIAL_COST = 1.8
 
 
