@@ -48,7 +48,7 @@ async def pool(request: pytest.FixtureRequest, canary: Path) -> AsyncIterator[Po
 def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("secrets") / "key"
     path.write_text(_CANARY)
-    os.environ["FUNCFORGE_TEST_API_KEY"] = _CANARY
+    os.environ["HOSTILE_TEST_API_KEY"] = _CANARY
     return path
 
 
