@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,11 +45,12 @@ async def pool(request: pytest.FixtureRequest, canary: Path) -> AsyncIterator[Po
 
 
 @pytest.fixture(scope="module")
-def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("secrets") / "key"
     path.write_text(_CANARY)
     os.environ["HOSTILE_TEST_API_KEY"] = _CANARY
-    return path
+    yield path
+    del os.environ["HOSTILE_TEST_API_KEY"]
 
 
 @pytest.mark.parametrize("attack", HOSTILE, ids=lambda attack: attack.name)
