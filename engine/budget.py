@@ -35,6 +35,11 @@ class Reservation:
         """Say what the attempt really used."""
         self.used = used
 
+    @property
+    def spent(self) -> Usage:
+        """What counts against the caps: the worst case, unless it is known better."""
+        return self.worst if self.used is None else self.used
+
 
 class Budget:
     """Counts what a run used and what is reserved.
@@ -93,7 +98,7 @@ class Budget:
         finally:
             self._reservations -= 1
             self.reserved = _minus(self.reserved, worst)
-            self.spent += worst if reservation.used is None else reservation.used
+            self.spent += reservation.spent
             self._signal()
 
     def check(self, worst: Usage) -> None:

@@ -19,7 +19,7 @@ from .errors import (
     TransientModelError,
 )
 from .events import Event, ModelRetried
-from .limiter import Limiter
+from .limiter import Limiter, Permit
 from .messages import Reply, Request
 from .ports import CacheStore, CallStore, Clock, Model, ModelFacts
 from .usage import NO_USAGE, Usage
@@ -235,28 +235,35 @@ class ModelCalls:
             limiter.permit(worst.tokens, check=lambda: self.budget.check(worst)) as permit,
             self.budget.reserve(worst) as reservation,
         ):
-            sent_s = self._clock.monotonic_s()
             try:
-                with anyio.fail_after(self._retry.call_timeout_s):
-                    reply = await self._model.complete(request)
-            except TimeoutError as error:
-                permit.failed()
-                raise TransientModelError(
-                    f"{request.model} did not answer within {self._retry.call_timeout_s:g} s",
-                    kind="timeout",
-                    model=request.model,
-                    billed=True,
-                ) from error
-            except ModelError as error:
-                _settle_failure(reservation, error)
-                if error.kind in CONGESTION:
-                    permit.congested(getattr(error, "retry_after_s", None))
-                else:
-                    permit.failed()
+                return await self._send(request, permit, reservation)
+            except BaseException:
+                self._journal.lose(self.run_id, reservation.spent)
                 raise
-            permit.answered(self._clock.monotonic_s() - sent_s, reply.usage.tokens)
-            reservation.settle(reply.usage)
-            return reply
+
+    async def _send(self, request: Request, permit: Permit, reservation: Reservation) -> Reply:
+        sent_s = self._clock.monotonic_s()
+        try:
+            with anyio.fail_after(self._retry.call_timeout_s):
+                reply = await self._model.complete(request)
+        except TimeoutError as error:
+            permit.failed()
+            raise TransientModelError(
+                f"{request.model} did not answer within {self._retry.call_timeout_s:g} s",
+                kind="timeout",
+                model=request.model,
+                billed=True,
+            ) from error
+        except ModelError as error:
+            _settle_failure(reservation, error)
+            if error.kind in CONGESTION:
+                permit.congested(getattr(error, "retry_after_s", None))
+            else:
+                permit.failed()
+            raise
+        permit.answered(self._clock.monotonic_s() - sent_s, reply.usage.tokens)
+        reservation.settle(reply.usage)
+        return reply
 
 
 def _settle_failure(reservation: Reservation, error: ModelError) -> None:

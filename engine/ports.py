@@ -147,6 +147,17 @@ class CallStore(Protocol):
         """Return what the recorded calls of a run used in all."""
         ...
 
+    def lose(self, run_id: str, usage: Usage) -> None:
+        """Count what an attempt used, or may have, that gave no reply.
+
+        Does not wait, so that a cancelled call can count itself; durable soon after.
+        """
+        ...
+
+    async def lost(self, run_id: str) -> Usage:
+        """Return what the lost attempts of a run used in all; with `used` it is what was spent."""
+        ...
+
 
 class CacheStore(Protocol):
     """Finds replies that another run paid for."""

@@ -203,7 +203,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         parts = self._parts
         spent, seconds = NO_USAGE, 0.0
         if self._resumed:
-            spent = await parts.store.used(self.id)
+            spent = await parts.store.used(self.id) + await parts.store.lost(self.id)
             seconds = await parts.store.seconds(self.id)
         budget = Budget(parts.caps, spent=spent, seconds=seconds, clock=parts.clock)
         batcher = Batcher()

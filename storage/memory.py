@@ -61,6 +61,7 @@ class MemoryStore:
         self._checkpoints: dict[_Key, str] = {}
         self._calls: dict[_Key, CallRecord] = {}
         self._cached: dict[_Key, CallRecord] = {}
+        self._lost: dict[str, Usage] = {}
 
     # -- runs -------------------------------------------------------------------------------
 
@@ -213,6 +214,14 @@ class MemoryStore:
     def _used(self, run_id: str) -> Usage:
         found = (record.reply.usage for record in self._calls.values() if record.run_id == run_id)
         return sum(map(rows.bounded, found), NO_USAGE)
+
+    def lose(self, run_id: str, usage: Usage) -> None:
+        """Count what a lost attempt used."""
+        self._lost[run_id] = self._lost.get(run_id, NO_USAGE) + rows.bounded(usage)
+
+    async def lost(self, run_id: str) -> Usage:
+        """Return what the lost attempts of a run used in all."""
+        return self._lost.get(run_id, NO_USAGE)
 
     # -- for tests and comparisons ----------------------------------------------------------
 

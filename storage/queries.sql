@@ -130,6 +130,19 @@ FROM calls AS c JOIN contents AS h ON h.hash = c.head LEFT JOIN contents AS s ON
 WHERE request_hash = :request_hash AND repeat = :repeat
 ORDER BY c.rowid LIMIT 1;
 
+-- name: add_loss
+INSERT INTO losses (run_id, calls, prompt_tokens, completion_tokens, cached_tokens, cost_pusd)
+VALUES (:run_id, :calls, :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd)
+ON CONFLICT (run_id) DO UPDATE SET
+    calls = calls + excluded.calls,
+    prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+    completion_tokens = completion_tokens + excluded.completion_tokens,
+    cached_tokens = cached_tokens + excluded.cached_tokens,
+    cost_pusd = cost_pusd + excluded.cost_pusd;
+
+-- name: find_loss
+SELECT * FROM losses WHERE run_id = :run_id;
+
 -- name: used
 SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
     coalesce(sum(completion_tokens), 0) AS completion_tokens,

@@ -162,6 +162,17 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_by_request ON calls (request_hash, repeat);
 
+-- What attempts used, or may have, that gave no reply: it counts against the caps, and how much it
+-- is hangs on chance, so that it stands apart from what a run used.
+CREATE TABLE losses (
+    run_id TEXT PRIMARY KEY,
+    calls INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    cost_pusd INTEGER NOT NULL
+);
+
 CREATE TRIGGER calls_add_up AFTER INSERT ON calls BEGIN
     UPDATE runs SET
         calls = calls + new.calls,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..engine.errors import StoreError
 from ..engine.events import EpisodeFinished, Event, RunFinished
 from ..engine.parameters import Parameters
 from ..engine.ports import Clock
-from ..engine.usage import Usage
+from ..engine.usage import NO_USAGE, Usage
 from . import rows, values
 from .ownership import RunLock
 from .problems import translate
@@ -188,6 +189,17 @@ class SqliteStore:
     async def used(self, run_id: str) -> Usage:
         found = await self._read("used", {"run_id": run_id}, settled=True)
         return values.usage_of(found[0])
+
+    def lose(self, run_id: str, usage: Usage) -> None:
+        """Queue what a lost attempt used. Where nothing can be written, the run ends anyway."""
+        with suppress(StoreError):
+            row = {"run_id": run_id, **rows.usage_columns(usage)}
+            self._writer.put_nowait([Write("add_loss", row)], waited_for=False)
+
+    async def lost(self, run_id: str) -> Usage:
+        """Return what the lost attempts of a run used in all."""
+        found = await self._read("find_loss", {"run_id": run_id}, settled=True)
+        return values.usage_of(found[0]) if found else NO_USAGE
 
     # -- for tests and comparisons ----------------------------------------------------------
 

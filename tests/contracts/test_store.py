@@ -103,6 +103,19 @@ async def test_the_first_reply_at_a_place_stays(store: AnyStore) -> None:
     assert await store.used(RUN) == USAGE
 
 
+async def test_lost_attempts_add_up_apart_from_the_calls(store: AnyStore) -> None:
+    await store.begin(run())
+    await store.commit_call(call())
+
+    for _ in range(3):
+        store.lose(RUN, USAGE)
+    store.lose("other", Usage(calls=1))
+
+    assert await store.lost(RUN) == USAGE + USAGE + USAGE
+    assert await store.used(RUN) == USAGE
+    assert await store.lost("unknown") == NO_USAGE
+
+
 async def test_used_adds_up_the_calls_of_one_run(store: AnyStore) -> None:
     await store.begin(run())
     await store.begin(run("other"))

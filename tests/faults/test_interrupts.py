@@ -101,6 +101,26 @@ async def test_no_cap_is_ever_exceeded(tmp_path: Path, seed: int) -> None:
     await keep_caps(tmp_path, seed)
 
 
+async def test_a_cap_counts_failed_attempts_over_every_stop(tmp_path: Path) -> None:
+    config_file = write_lesson(tmp_path, train=8, test=120)
+    faults = SeededFaults(rate=0.4, kinds=QUICK_FAULTS, seed=1)
+    async with LoopbackProvider(brain=signing(), faults=faults) as provider:
+        for calls in (60, 90, 120):
+            config = load_lesson(
+                config_file,
+                provider.openai_base_url,
+                budget__calls=calls,
+                store__path=str(tmp_path / "runs.db"),
+            )
+            opening = Opening(run_id="capped", resume=calls > 60)
+            async with open_training(config, opening) as run:
+                outcome = await run.wait()
+            await provider.ledger.idle()
+
+            assert outcome.status == "paused"
+            assert len(provider.ledger) <= calls
+
+
 async def keep_caps(folder: Path, seed: int) -> str:
     """Run against caps drawn by seed, judged by the ledger; return how the run ended."""
     config_file = write_lesson(folder, train=WORLD.train, test=WORLD.test)

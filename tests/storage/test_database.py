@@ -96,7 +96,7 @@ async def test_every_table_and_column_is_dumped_or_may_differ(path: Path) -> Non
         pass
 
     tables = {name for (name,) in ask(path, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    assert tables == set(TABLES)
+    assert tables == {*TABLES, "losses"}  # how much is lost hangs on chance
     assert all(f"rows_of_{table}" in queries() for table in TABLES)
     times = {
         column[1]
