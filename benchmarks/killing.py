@@ -19,7 +19,7 @@ from tests.faults.killing import Report, World, kill_loop, undisturbed
 
 RESULTS = Path(__file__).parent / "results" / "killing.md"
 SCRATCH = Path(".funcforge").resolve()  # a real disk; /tmp may be memory
-WORLD = World(train=120, test=1_500, kills=100, seed=1, latency_s=1.0, longest_life_s=1.5)
+WORLD = World(train=120, test=1_500, kills=100, seed=1, latency_s=0.4, longest_life_s=1.5)
 
 
 async def measure() -> tuple[Report, Report]:
