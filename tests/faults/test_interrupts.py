@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,18 @@ async def test_a_cap_counts_failed_attempts_over_every_stop(tmp_path: Path) -> N
             assert len(provider.ledger) <= calls
 
 
-async def keep_caps(folder: Path, seed: int) -> str:
-    """Run against caps drawn by seed, judged by the ledger; return how the run ended."""
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A capped run, as the ledger tells it."""
+
+    status: str
+    calls_share: float  # of the cap; 1 is all of it
+    tokens_share: float
+    faults: int
+
+
+async def keep_caps(folder: Path, seed: int) -> Kept:
+    """Run against caps drawn by seed, judged by the ledger."""
     config_file = write_lesson(folder, train=WORLD.train, test=WORLD.test)
     rng = random.Random(seed)
     calls, tokens = rng.randint(1, 500), rng.randint(5_000, 150_000)
@@ -147,7 +158,12 @@ async def keep_caps(folder: Path, seed: int) -> str:
     if outcome.status == "paused":
         assert outcome.stopped_by == "budget"
         assert "--set budget." in outcome.message
-    return outcome.status
+    return Kept(
+        status=outcome.status,
+        calls_share=len(provider.ledger) / calls,
+        tokens_share=provider.ledger.tokens / tokens,
+        faults=len(provider.ledger) - len(provider.ledger.answered()),
+    )
 
 
 async def test_out_of_budget_a_run_pauses_and_ends_well_with_a_larger_one(tmp_path: Path) -> None:
