@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .canonical import content_hash
+from .judgement import Judgement
 from .messages import Message
 from .usage import NO_USAGE, Usage
 
+Signal = Literal["gold", "critic"]
 CallOutcome = Literal["value", "exception", "timeout", "refused", "system_failure"]
 
 
@@ -29,8 +31,11 @@ class FunctionCall:
 class Score:
     """A scorer's verdict."""
 
-    value: float  # in [0, 1]; 1 is best
+    value: float  # in [0, 1]; 1 is best: the signal that decides and is learned from
     comment: str = ""  # why; may be shown to the optimizer if the run's `feedback` says so
+    by: Signal = "gold"  # whose verdict `value` is
+    gold: float | None = None  # with a critic: what the scorer says; None: nothing to compare
+    judgement: Judgement | None = None  # the critic's, where there is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

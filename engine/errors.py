@@ -13,6 +13,7 @@
     ├── SandboxError                the sandbox, not the code inside it, failed
     │   └── SandboxUnavailable      no backend works on this machine
     ├── ScorerError                 a scorer raised or returned no score in [0, 1]
+    │   └── CriticError             a critic gave no judgement in the agreed form
     ├── BudgetExhausted             a cap of the run is reached; resumable
     ├── Interrupted                 a person asked the run to stop; resumable
     ├── EvaluationVoid              too many episodes failed for the score to mean anything
@@ -130,6 +131,10 @@ class SandboxUnavailable(SandboxError):
 
 class ScorerError(FuncforgeError):
     """A scorer raised, hung, or returned something that is not a score in [0, 1]."""
+
+
+class CriticError(ScorerError):
+    """A critic gave no judgement in the agreed form, however often it was told."""
 
 
 class BudgetExhausted(FuncforgeError):

@@ -14,6 +14,7 @@ from .clock import SystemClock
 from .episode import Episode, Failure, Job, Score
 from .errors import (
     BudgetExhausted,
+    CriticError,
     FuncforgeError,
     InvalidReply,
     ModelError,
@@ -144,6 +145,8 @@ def failure_of(error: Exception, timeout_s: float) -> Failure:
             return Failure(kind=error.kind, message=str(error))
         case SandboxError():
             return Failure(kind="sandbox", message=str(error))
+        case CriticError():
+            return Failure(kind="critic", message=str(error)[:_SHOWN_ERROR])
         case ScorerError() | InvalidReply():
             return Failure(kind="scorer", message=str(error)[:_SHOWN_ERROR])
         case TimeoutError():

@@ -66,13 +66,17 @@ WHERE NOT EXISTS (
 -- name: save_episode
 -- a scored episode is final; a failed one gives way to a later attempt
 INSERT INTO episodes (run_id, episode_id, evaluation, parameters_version, task_id, repeat, score,
-                      failure, ending, calls, prompt_tokens, completion_tokens, cached_tokens,
-                      cost_pusd, elapsed_s, at_unix_s, system, packed)
+                      gold_score, critic_score, critic_agreement, failure, ending, calls,
+                      prompt_tokens, completion_tokens, cached_tokens, cost_pusd, elapsed_s,
+                      at_unix_s, system, packed)
 VALUES (:run_id, :episode_id, :evaluation, :parameters_version, :task_id, :repeat, :score,
-        :failure, :ending, :calls, :prompt_tokens, :completion_tokens, :cached_tokens,
-        :cost_pusd, :elapsed_s, :at_unix_s, :system, :packed)
+        :gold_score, :critic_score, :critic_agreement, :failure, :ending, :calls,
+        :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd, :elapsed_s,
+        :at_unix_s, :system, :packed)
 ON CONFLICT (run_id, episode_id) DO UPDATE SET
-    score = excluded.score, failure = excluded.failure, ending = excluded.ending,
+    score = excluded.score, gold_score = excluded.gold_score,
+    critic_score = excluded.critic_score, critic_agreement = excluded.critic_agreement,
+    failure = excluded.failure, ending = excluded.ending,
     calls = excluded.calls, prompt_tokens = excluded.prompt_tokens,
     completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
     cost_pusd = excluded.cost_pusd, elapsed_s = excluded.elapsed_s,

@@ -77,6 +77,7 @@ def parameters_row(parameters: Parameters) -> Row:
 def episode_row(episode: Episode, at_unix_s: float) -> Made:
     """Return the row of an episode; times of its function calls stand in their own rows."""
     score, failure = episode.score, episode.failure
+    judgement = score.judgement if score else None
     system, messages = _split([message.to_json() for message in episode.messages])
     row = {
         "run_id": episode.run_id,
@@ -86,6 +87,9 @@ def episode_row(episode: Episode, at_unix_s: float) -> Made:
         "task_id": column(episode.job.task_id),
         "repeat": episode.job.repeat,
         "score": score.value if score else None,
+        "gold_score": score.gold if score else None,
+        "critic_score": judgement.score if judgement else None,
+        "critic_agreement": judgement.agreement if judgement else None,
         "failure": failure.kind if failure else None,
         "ending": column(episode.end),
         **usage_columns(episode.usage),
@@ -98,6 +102,10 @@ def episode_row(episode: Episode, at_unix_s: float) -> Made:
 
 
 def _episode_body(episode: Episode, messages: Sequence[Row]) -> Row:
+    score = episode.score
+    judged = {}
+    if score is not None and score.judgement is not None:
+        judged = {"by": score.by, "judgement": score.judgement.to_json()}
     return {
         "task_id": episode.job.task_id,
         "prompt": episode.prompt,
@@ -110,6 +118,7 @@ def _episode_body(episode: Episode, messages: Sequence[Row]) -> Row:
         "comment": episode.score.comment if episode.score else "",
         "message": episode.failure.message if episode.failure else "",
         "metadata": spell(episode.metadata),  # of a file: may hold NaN
+        **judged,
     }
 
 

@@ -72,7 +72,10 @@ CREATE TABLE episodes (
     parameters_version TEXT NOT NULL,
     task_id TEXT NOT NULL,
     repeat INTEGER NOT NULL,
-    score REAL,                       -- NULL: failed
+    score REAL,                       -- the signal; NULL: failed
+    gold_score REAL,                  -- with a critic: what the scorer says; NULL: no gold
+    critic_score REAL,                -- NULL: no critic
+    critic_agreement REAL,            -- of its votes
     failure TEXT,                     -- kind; NULL: scored
     ending TEXT NOT NULL,             -- answered, turns, tokens, no_answer, repetition, failed
     calls INTEGER NOT NULL,

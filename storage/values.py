@@ -8,6 +8,7 @@ from typing import Any
 from ..engine.checkpoint import CallRecord, RunRecord
 from ..engine.episode import Episode, Failure, FunctionCall, Job, Score
 from ..engine.functions import Function
+from ..engine.judgement import Judgement
 from ..engine.messages import Message, Reply, Request, Tool
 from ..engine.parameters import Demonstration, Parameters
 from ..engine.usage import Usage
@@ -69,11 +70,22 @@ def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
         ),
         answer=body["answer"],
         end=row["ending"],
-        score=Score(value=row["score"], comment=body["comment"]) if scored else None,
+        score=_score_of(row, body) if scored else None,
         failure=None if scored else Failure(kind=row["failure"], message=body["message"]),
         usage=usage_of(row),
         elapsed_s=row["elapsed_s"],
         metadata=read(body["metadata"]),
+    )
+
+
+def _score_of(row: Mapping[str, Any], body: Mapping[str, Any]) -> Score:
+    judgement = body.get("judgement")
+    return Score(
+        value=row["score"],
+        comment=body["comment"],
+        by=body.get("by", "gold"),
+        gold=row["gold_score"],
+        judgement=Judgement.from_json(row["episode_id"], judgement) if judgement else None,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..conversations import own_turns
 from ..episode import Episode
-from ..messages import Message
 from ..optimizer import Batch
 from .blocks import Block
 
@@ -87,7 +87,7 @@ def _blocks(episode: Episode, batch: Batch) -> Iterator[Block]:
 
 def _turns(episode: Episode) -> Iterator[Block]:
     names: dict[str, str] = {}
-    for message in _after_question(episode):
+    for message in own_turns(episode):
         match message.role:
             case "assistant":
                 if message.content.strip():
@@ -102,15 +102,6 @@ def _turns(episode: Episode) -> Iterator[Block]:
                 yield Block("USER", body=message.content)
             case "system":
                 pass
-
-
-def _after_question(episode: Episode) -> Sequence[Message]:
-    """Return the conversation after the question; demonstrations may stand before it."""
-    messages = episode.messages
-    for at in range(len(messages) - 1, -1, -1):
-        if messages[at].role == "user" and episode.prompt in messages[at].content:
-            return messages[at + 1 :]
-    return [message for message in messages if message.role != "system"]
 
 
 def _shown_id(task_id: str) -> str:

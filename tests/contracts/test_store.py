@@ -27,6 +27,7 @@ from tests.storage.content import (
     ending,
     episode,
     finished,
+    judged,
     run,
     story,
 )
@@ -211,6 +212,22 @@ async def test_a_failed_and_a_scored_attempt_in_one_group_leave_the_scored_one(
 
     assert [one async for one in store.episodes(RUN, "train/0")] == [episode(score=1.0)]
     assert len((await store.dump_rows(RUN))["function_calls"]) == 2
+
+
+@pytest.mark.parametrize("gold", [1.0, 0.0, None])
+async def test_a_critics_judgement_comes_back_whole_with_the_gold_score_beside_it(
+    store: AnyStore, gold: float | None
+) -> None:
+    await store.begin(run())
+    one = judged("t1", score=0.6, gold=gold)
+
+    await store.handle(finished(one))
+    await store.save_checkpoint(RUN, Checkpoint(step=0, state={}))
+
+    assert await store.find_episode(RUN, one.id) == one
+    [row] = (await store.dump_rows(RUN))["episodes"]
+    assert (row["score"], row["gold_score"], row["critic_score"]) == (0.6, gold, 0.6)
+    assert row["critic_agreement"] == 0.8
 
 
 async def test_a_scored_episode_is_final(store: AnyStore) -> None:

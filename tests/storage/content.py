@@ -20,6 +20,7 @@ from funcforge.engine.events import (
     StepStarted,
 )
 from funcforge.engine.functions import Function
+from funcforge.engine.judgement import Judgement
 from funcforge.engine.messages import Message, Reply, Request, Tool, ToolCall
 from funcforge.engine.parameters import AddFunction, Demonstration, Parameters
 from funcforge.engine.usage import Usage
@@ -150,6 +151,24 @@ def episode(
         elapsed_s=elapsed_s,
         metadata={"category": "sums", "level": 3, "share": 0.5, "hard": False},
     )  # fmt: skip
+
+
+def judged(task_id: str = "t1", *, score: float = 0.6, gold: float | None = 1.0) -> Episode:
+    """An episode whose signal is a critic's, with the gold score beside it."""
+    plain = episode(task_id)
+    judgement = Judgement(
+        episode_id=plain.id,
+        score=score,
+        dimensions={"goal": 0.7, "economy": 0.5},
+        votes=(score - 0.1, score + 0.1),
+        agreement=0.8,
+        reason=f"nearly {ODD}",
+        cut=True,
+    )
+    verdict = Score(
+        value=score, comment=judgement.reason, by="critic", gold=gold, judgement=judgement
+    )
+    return replace(plain, score=verdict)
 
 
 def finished(one: Episode, at_unix_s: float = 1_700_000_200.0) -> EpisodeFinished:
