@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,7 @@ from .usage import NO_USAGE, Usage
 
 CONGESTION = frozenset({"rate_limit", "overloaded"})
 FATAL_SCOPES = 3  # the same fatal error from this many episodes ends the run
+OUTAGE_CALLS = 20  # so many given up in a row: the model is down, other calls need not insist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Circuit:
 
     scopes: dict[str, set[str]] = field(default_factory=dict)
     error: ModelError | None = None
+    given_up: Counter[str] = field(default_factory=Counter)  # model -> calls since the last answer
 
     def note(self, scope: str, error: ModelError) -> None:
         """Remember a fatal error. The optimizer's own scopes ("step/...") count at once."""
@@ -66,9 +69,18 @@ class Circuit:
         if self.error is None and (len(seen) >= FATAL_SCOPES or scope.startswith("step/")):
             self.error = error
 
+    def gave_up(self, model: str) -> None:
+        """Count a call that got no answer with all its attempts."""
+        self.given_up[model] += 1
+
+    def down(self, model: str) -> bool:
+        """Whether asking a model again and again is known to lead nowhere."""
+        return self.given_up[model] >= OUTAGE_CALLS
+
     def answered(self, model: str) -> None:
         """Forget odd requests of a model that answers others: those are a matter of a task."""
         self.scopes.pop(f"{model}/bad_request", None)
+        self.given_up[model] = 0
 
 
 class ModelCalls:
@@ -203,7 +215,8 @@ class ModelCalls:
             try:
                 reply = await self._attempt(request, facts)
             except TransientModelError as error:
-                if attempt >= self._retry.attempts:
+                if attempt >= self._retry.attempts or self.circuit.down(request.model):
+                    self.circuit.gave_up(request.model)
                     raise
                 wait_s = self._retry.wait_s(attempt, f"{scope}/{index}", error.retry_after_s)
                 await self._publish(
