@@ -33,6 +33,7 @@ class Confinement:
 
     def prepare(self) -> None:
         """Finish the parent, when everything is imported."""
+        kernel.collapse()
         self.baseline_bytes = mapped_bytes()
         if self.scratch_root:  # shared by the parents, whose children have the same numbers
             self.scratch_root = tempfile.mkdtemp(dir=self.scratch_root)
