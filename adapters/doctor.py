@@ -66,6 +66,8 @@ def check_config(config: Config) -> Iterator[Check]:
 
     yield _try("tasks", lambda: _count_tasks(config))
     yield _try("scorer", lambda: _made(wiring.make_scorer(config), config.scorer.kind))
+    if (world := config.environment) is not None:
+        yield _try("environment", lambda: _made(wiring.make_environment(config), world.kind))
     yield _try("agent", lambda: _made(wiring.make_agent(config), config.agent.kind))
     if config.tasks.train is not None:
         yield _try("optimizer", lambda: _made(wiring.make_optimizer(config), config.optimizer.kind))

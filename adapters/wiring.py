@@ -24,7 +24,7 @@ from ..engine.limiter import RateLimits
 from ..engine.messages import Reply, Request
 from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
-from ..engine.ports import AgentLimits, EventSink, ModelFacts, Store
+from ..engine.ports import AgentLimits, Environment, EventSink, ModelFacts, Store
 from ..engine.run import Parts, Run, Work
 from ..engine.stopping import Stopping
 from ..engine.tasks import Split, Splits
@@ -253,6 +253,8 @@ async def _open_parts(
         episode_timeout_s=config.limits.episode_timeout_s,
         max_failed_share=config.training.max_failed_share,
         cache=store if config.store.cache else None,
+        environment=make_environment(config),
+        environment_timeout_s=config.environment.timeout_s if config.environment else 30.0,
     )
 
 
@@ -409,6 +411,33 @@ def make_scorer(config: Config, judge: Judge | None = None) -> FencedScorer:
         options=scorer.options,
     )
     return make(settings, judge)
+
+
+def make_environment(config: Config) -> Environment | None:
+    """Build the environment that the tasks are set in, if there is one.
+
+    Raises:
+        ConfigError: Its data are missing or wrong, or the person's own cannot be made.
+    """
+    settings = config.environment
+    if settings is None:
+        return None
+    options = dict(settings.options)
+    if settings.path is not None:
+        options["path"] = settings.path
+    try:
+        made = load_callable(settings.kind, key="environment.kind")(**options)
+    except TypeError as error:
+        raise ConfigError(
+            f"{settings.kind} does not take the options: {error}", key="environment.options"
+        ) from error
+    if not callable(getattr(made, "open", None)):
+        raise ConfigError(
+            f"{settings.kind} gave {made!r:.200}, which has no method open(task, *, seed)",
+            key="environment.kind",
+        )
+    environment: Environment = made
+    return environment
 
 
 def initial_parameters(config: Config) -> Parameters:

@@ -78,6 +78,7 @@ class Episode:
     usage: Usage = field(default=NO_USAGE)
     elapsed_s: float = 0.0
     metadata: Mapping[str, Any] = field(default_factory=dict)  # of the task: category, ...
+    state: Any = None  # JSON: the environment's last snapshot; None: there was no environment
 
     @property
     def solved(self) -> bool:

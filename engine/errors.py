@@ -12,6 +12,7 @@
     │   └── ModelConfigError        fix your config: key, model name, permission, quota
     ├── SandboxError                the sandbox, not the code inside it, failed
     │   └── SandboxUnavailable      no backend works on this machine
+    ├── EnvironmentFailed           an environment raised, hung or broke its rules
     ├── ScorerError                 a scorer raised or returned no score in [0, 1]
     │   └── CriticError             a critic gave no judgement in the agreed form
     ├── BudgetExhausted             a cap of the run is reached; resumable
@@ -127,6 +128,10 @@ class SandboxError(FuncforgeError):
 
 class SandboxUnavailable(SandboxError):
     """No sandbox backend works here. The message names the command that installs one."""
+
+
+class EnvironmentFailed(FuncforgeError):
+    """An environment, not the agent in it, failed: it raised, hung or returned what is not due."""
 
 
 class ScorerError(FuncforgeError):

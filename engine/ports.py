@@ -11,7 +11,7 @@ from .checkpoint import CallRecord, Checkpoint, RunRecord
 from .episode import CallOutcome, Episode, Job, Score
 from .events import Event
 from .functions import Function
-from .messages import Reply, Request
+from .messages import Reply, Request, Tool
 from .parameters import Parameters
 from .tasks import Task
 from .usage import Usage
@@ -108,6 +108,49 @@ class Sandbox(Protocol):
         Args:
             functions: Defined in the interpreter by name before the first block.
             files: Name in the scratch -> path here; copied in, read-only to nobody else.
+        """
+        ...
+
+
+class EnvironmentSession(Protocol):
+    """The world of one episode: tools with effects on a state that nobody else sees.
+
+    Rules: the state and every result depend only on the task, the seed and the calls in their
+    order, never on time or chance: a resumed or replayed episode makes the same calls again. Calls
+    come one at a time. It is trusted code and runs in our process: one that never awaits cannot
+    be stopped.
+    """
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tools as the model sees them, the same all through the episode."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> CallResult:
+        """Call a tool with arguments that keep to its schema.
+
+        What the agent did wrong is a result: outcome "refused" or "exception", for its model to
+        read. Raising, or outcome "system_failure", says that the environment itself is broken: the
+        episode fails and is not scored.
+        """
+        ...
+
+    def snapshot(self) -> Any:
+        """Return the state as it is now: JSON, and short, as it is kept with the episode.
+
+        Scorers read it once the episode has ended.
+        """
+        ...
+
+
+class Environment(Protocol):
+    """Opens a world for each attempt at an episode, reset to its beginning."""
+
+    def open(self, task: Task, *, seed: int) -> AbstractAsyncContextManager[EnvironmentSession]:
+        """Open the world of one episode.
+
+        Args:
+            task: Without its target: an agent never sees the answer, neither do its tools.
+            seed: The same for every episode of a task and repeat, whichever version plays it.
         """
         ...
 

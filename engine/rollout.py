@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -11,10 +12,12 @@ import anyio
 from .agent import Agent
 from .calls import CallScope, ModelCalls
 from .clock import SystemClock
+from .environment import World, environment_seed, open_world
 from .episode import Episode, Failure, Job, Score
 from .errors import (
     BudgetExhausted,
     CriticError,
+    EnvironmentFailed,
     FuncforgeError,
     InvalidReply,
     ModelError,
@@ -24,7 +27,7 @@ from .errors import (
     StoreError,
 )
 from .parameters import Parameters
-from .ports import AgentLimits, Answer, Clock, Sandbox, Scorer
+from .ports import AgentLimits, Answer, Clock, Environment, Sandbox, Scorer
 from .tasks import Task
 from .workspace import AgentSettings, EpisodeWorkspace
 
@@ -43,6 +46,9 @@ class Rollout:
     sandbox: Sandbox
     calls: ModelCalls
     timeout_s: float = 1800.0  # per attempt at an episode; no episode can hang a run
+    environment: Environment | None = None  # the world that its tasks are set in
+    environment_timeout_s: float = 30.0  # per call of it
+    seed: int = 0  # of the run; worlds are drawn from it
     clock: Clock = field(default_factory=SystemClock)
 
     async def execute(self, job: Job, task: Task, parameters: Parameters) -> Episode:
@@ -77,9 +83,13 @@ class Rollout:
         episode: Episode | None = None
         try:
             with anyio.fail_after(self.timeout_s):
-                async with workspace:
+                async with workspace, self._world(job, shown) as world:
+                    if world is not None:
+                        workspace.furnish(world.tools())
                     answer = await self.agent(shown, workspace)
+                    state = None if world is None else world.state()
                 episode = self._episode(job, task, workspace, answer, scope)
+                episode = replace(episode, state=state)
                 score = await self._score(task, episode)
         except Exception as error:  # the fence: one episode never takes another down
             ending = _run_ending(error)
@@ -92,6 +102,20 @@ class Rollout:
             elapsed_s = self.clock.monotonic_s() - started_s
             return replace(episode, failure=failure, end="failed", elapsed_s=elapsed_s)
         return replace(episode, score=score, elapsed_s=self.clock.monotonic_s() - started_s)
+
+    @asynccontextmanager
+    async def _world(self, job: Job, shown: Task) -> AsyncGenerator[World | None]:
+        if self.environment is None:
+            yield None
+            return
+        async with open_world(
+            self.environment,
+            shown,
+            seed=environment_seed(self.seed, job.task_id, job.repeat),
+            timeout_s=self.environment_timeout_s,
+            clock=self.clock,
+        ) as world:
+            yield world
 
     def _episode(
         self,
@@ -147,6 +171,8 @@ def failure_of(error: Exception, timeout_s: float) -> Failure:
             return Failure(kind="sandbox", message=str(error))
         case CriticError():
             return Failure(kind="critic", message=str(error)[:_SHOWN_ERROR])
+        case EnvironmentFailed():
+            return Failure(kind="environment", message=str(error)[:_SHOWN_ERROR])
         case ScorerError() | InvalidReply():
             return Failure(kind="scorer", message=str(error)[:_SHOWN_ERROR])
         case TimeoutError():
@@ -169,6 +195,7 @@ def _may_pass(failure: Failure) -> bool:
         "server_error",
         "invalid_reply",
         "sandbox",
+        "environment",
     }
 
 

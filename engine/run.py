@@ -23,7 +23,17 @@ from .evaluation import Evaluator
 from .events import LimitChanged, RunFinished, RunStarted
 from .limiter import Limiter, LimitView, RateLimits
 from .messages import Reply, Request
-from .ports import AgentLimits, CacheStore, Clock, EventSink, Model, Sandbox, Scorer, Store
+from .ports import (
+    AgentLimits,
+    CacheStore,
+    Clock,
+    Environment,
+    EventSink,
+    Model,
+    Sandbox,
+    Scorer,
+    Store,
+)
 from .rollout import Rollout
 from .scheduler import Scheduler
 from .usage import NO_USAGE, Usage
@@ -52,6 +62,8 @@ class Parts:
     episode_timeout_s: float = 1800.0
     max_failed_share: float = 0.1
     cache: CacheStore | None = None
+    environment: Environment | None = None
+    environment_timeout_s: float = 30.0
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -284,6 +296,9 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             sandbox=parts.sandbox,
             calls=calls,
             timeout_s=parts.episode_timeout_s,
+            environment=parts.environment,
+            environment_timeout_s=parts.environment_timeout_s,
+            seed=self.record.seed,
             clock=parts.clock,
         )
         self._scheduler = Scheduler(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import anyio
 
@@ -62,12 +62,6 @@ class AgentSettings:
         return frozenset(names | {PYTHON.name})
 
 
-class ToolHook(Protocol):
-    """Opens the tools of a stateful environment for one episode."""
-
-    async def __call__(self, task: Task) -> Sequence[FrozenTool]: ...
-
-
 class EpisodeWorkspace:
     """The engine's `Workspace`: one per attempt at an episode. Use as `async with`."""
 
@@ -81,7 +75,6 @@ class EpisodeWorkspace:
         scope: CallScope,
         sandbox: Sandbox,
         repeat: int = 0,
-        environment: Sequence[FrozenTool] = (),
     ) -> None:
         self.parameters = parameters
         self.limits = limits
@@ -93,10 +86,19 @@ class EpisodeWorkspace:
         self._scope = scope
         self._sandbox = sandbox
         self._repeat = repeat
-        self._frozen = {frozen.tool.name: frozen for frozen in (*settings.frozen, *environment)}
+        self._frozen = {frozen.tool.name: frozen for frozen in settings.frozen}
+        self._furniture: frozenset[str] = frozenset()
         self._stack = AsyncExitStack()
         self._interpreter: Interpreter | None = None
         self._one_block = anyio.Lock()
+
+    def furnish(self, tools: Sequence[FrozenTool]) -> None:
+        """Add the tools of the environment that the episode takes place in.
+
+        A learned function of the same name is out of reach then: what the task is about stays.
+        """
+        self._frozen.update((frozen.tool.name, frozen) for frozen in tools)
+        self._furniture = frozenset(frozen.tool.name for frozen in tools)
 
     async def __aenter__(self) -> EpisodeWorkspace:
         return self
@@ -144,7 +146,11 @@ class EpisodeWorkspace:
         frozen = [frozen.tool for frozen in self._frozen.values()]
         if self._settings.python:
             frozen.append(PYTHON)
-        learned = [function.tool() for function in self.parameters.functions]
+        learned = [
+            function.tool()
+            for function in self.parameters.functions
+            if function.name not in self._furniture
+        ]
         return (*learned, *sorted(frozen, key=lambda tool: tool.name))
 
     @property
@@ -156,7 +162,7 @@ class EpisodeWorkspace:
         """Call a function or tool with the raw text that the model wrote."""
         place = self._begun
         self._begun += 1
-        function = self.parameters.function(name)
+        function = None if name in self._furniture else self.parameters.function(name)
         try:
             values = self._read_arguments(name, arguments, function)
         except InvalidReply as error:

@@ -106,7 +106,9 @@ def _episode_body(episode: Episode, messages: Sequence[Row]) -> Row:
     judged = {}
     if score is not None and score.judgement is not None:
         judged = {"by": score.by, "judgement": score.judgement.to_json()}
+    state = {} if episode.state is None else {"state": spell(episode.state)}
     return {
+        **state,
         "task_id": episode.job.task_id,
         "prompt": episode.prompt,
         "messages": messages,

@@ -75,6 +75,7 @@ def episode_of(row: Mapping[str, Any], elapsed_s: Sequence[float]) -> Episode:
         usage=usage_of(row),
         elapsed_s=row["elapsed_s"],
         metadata=read(body["metadata"]),
+        state=read(body["state"]) if "state" in body else None,
     )
 
 

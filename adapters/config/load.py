@@ -22,11 +22,12 @@ _PATHS = (
     ("agent", "prompt"),
     ("optimizer", "prompt"),
     ("scorer", "rubric"),
+    ("environment", "path"),
     ("parameters",),
     ("tasks", "path"),
     *(("tasks", split, "path") for split in SPLITS),
 )
-_CALLABLES = (("agent", "kind"), ("optimizer", "kind"), ("scorer", "kind"))
+_CALLABLES = (("agent", "kind"), ("optimizer", "kind"), ("scorer", "kind"), ("environment", "kind"))
 
 
 def load_config(

@@ -36,8 +36,8 @@ def _kind(*builtin: str) -> AfterValidator:
         module, colon, function = value.partition(":")
         if value in builtin or (colon and module and function.isidentifier()):
             return value
-        names = ", ".join(f'"{name}"' for name in builtin)
-        raise ValueError(f'allowed are {names}, or your own "module:function", "file.py:function"')
+        names = "".join(f'"{name}", ' for name in builtin) + "or " * bool(builtin)
+        raise ValueError(f'allowed are {names}your own "module:function", "file.py:function"')
 
     return AfterValidator(check)
 
@@ -207,6 +207,15 @@ class TasksConfig(Section):
                 )
 
 
+class EnvironmentConfig(Section):
+    """The world that the tasks are set in: stateful tools, fresh for each episode."""
+
+    kind: Annotated[str, _kind()]
+    path: str | None = None  # a file or folder with its data, passed on as `path`
+    timeout_s: Seconds = 30.0  # one call; a call that takes longer fails the episode
+    options: dict[str, Any] = Field(default_factory=dict)  # keyword arguments of your own one
+
+
 class ScorerConfig(Section):
     """Who judges an answer."""
 
@@ -343,6 +352,7 @@ class Config(Section):
     agent: AgentConfig
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     tasks: TasksConfig
+    environment: EnvironmentConfig | None = None  # None: tasks need no world
     scorer: ScorerConfig = Field(default_factory=ScorerConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     budget: BudgetConfig = Field(default_factory=BudgetConfig)

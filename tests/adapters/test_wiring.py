@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from funcforge.adapters.config import Config, load_config
-from funcforge.adapters.wiring import load_callable, retry_settings
+from funcforge.adapters.wiring import load_callable, make_environment, retry_settings
 from funcforge.engine.errors import ConfigError
 
 
@@ -32,3 +32,49 @@ def test_a_persons_file_that_does_not_parse_is_an_error_of_the_config(tmp_path: 
 
     with pytest.raises(ConfigError, match=r"mine.py:scorer' cannot be imported: .*line 1"):
         load_callable(f"{file}:scorer", key="scorer.kind")
+
+
+OWN = """
+class Clock:
+    def __init__(self, path=None, hours=12):
+        self.made_of = (path, hours)
+
+    def open(self, task, *, seed):
+        ...
+
+nothing = dict
+"""
+
+
+def test_a_persons_environment_is_made_with_its_path_and_options(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "data").mkdir()
+    own = config(
+        tmp_path, "[environment]", 'kind = "mine.py:Clock"', 'path = "data"', "options.hours = 24"
+    )
+
+    made = make_environment(own)
+
+    assert getattr(made, "made_of", None) == (str(tmp_path / "data"), 24)
+    assert make_environment(config(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (('kind = "mine.py:Watch"',), "environment.kind: .*cannot be imported: .*Watch"),
+        (('kind = "mine.py:Clock"', "options.days = 1"), "environment.options: .*'days'"),
+        (('kind = "mine.py:nothing"',), r"environment.kind: .*no method open\(task, \*, seed\)"),
+        (('kind = "yours.py:Clock"',), "there is no file"),
+        (('kind = "mine.py:Clock"', 'path = "nowhere"'), "environment.path: there is no file"),
+        (('kind = "chess"',), "environment.kind: allowed are .*your own"),
+        (("timeout_s = 3.0",), "environment.kind"),
+    ],
+)
+def test_an_environment_that_cannot_be_made_is_an_error_of_the_config(
+    tmp_path: Path, lines: tuple[str, ...], message: str
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+
+    with pytest.raises(ConfigError, match=message):
+        make_environment(config(tmp_path, "[environment]", *lines))

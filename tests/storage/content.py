@@ -150,6 +150,7 @@ def episode(
         usage=USAGE,
         elapsed_s=elapsed_s,
         metadata={"category": "sums", "level": 3, "share": 0.5, "hard": False},
+        state=None if score is None else {"balance": 4, "log": [ODD, None, 1.5]},
     )  # fmt: skip
 
 
