@@ -210,14 +210,51 @@ WHERE run_id = :run_id GROUP BY name, function_hash, outcome ORDER BY outcome;
 
 -- name: function_uses
 WITH per_episode AS (
-    SELECT name, function_hash, episode_id, count(*) AS calls, sum(elapsed_s) AS elapsed_s
+    SELECT name, function_hash, episode_id, count(*) AS calls, sum(elapsed_s) AS elapsed_s,
+        max(elapsed_s) AS slowest_s
     FROM function_calls WHERE run_id = :run_id GROUP BY name, function_hash, episode_id)
 SELECT u.name, u.function_hash, sum(u.calls) AS calls, sum(u.elapsed_s) AS elapsed_s,
+    max(u.slowest_s) AS slowest_s,
     count(e.score) AS episodes, coalesce(sum(e.score >= 1.0), 0) AS solved,
-    sum(e.score IS NULL) AS failed
+    sum(e.score IS NULL) AS failed,
+    count(DISTINCT CASE WHEN e.score IS NOT NULL THEN e.task_id END) AS tasks,
+    count(DISTINCT CASE WHEN e.score >= 1.0 THEN e.task_id END) AS tasks_solved
 FROM per_episode AS u
 JOIN episodes AS e ON e.run_id = :run_id AND e.episode_id = u.episode_id
 GROUP BY u.name, u.function_hash ORDER BY calls DESC, u.name, u.function_hash;
+
+-- name: function_last_uses
+-- the evaluation that began last among those in which it was called
+SELECT name, function_hash, evaluation, at_unix_s FROM (
+    SELECT c.name, c.function_hash, e.evaluation, e.at_unix_s, row_number() OVER (
+        PARTITION BY c.name, c.function_hash
+        ORDER BY v.at_unix_s DESC, e.evaluation DESC, e.at_unix_s DESC) AS place
+    FROM function_calls AS c
+    JOIN episodes AS e ON e.run_id = c.run_id AND e.episode_id = c.episode_id
+    LEFT JOIN evaluations AS v ON v.run_id = e.run_id AND v.evaluation = e.evaluation
+    WHERE c.run_id = :run_id)
+WHERE place = 1;
+
+-- name: function_lineage
+-- what each proposal brought (with what it stands in for) and what it took away
+WITH steps AS (
+    SELECT step, outcome, incumbent_version AS old, candidate_version AS new
+    FROM decisions WHERE run_id = :run_id),
+held AS (
+    SELECT p.version, f.hash, f.name
+    FROM parameters AS p, json_each(p.functions) AS wanted
+    JOIN functions AS f ON f.hash = wanted.value
+    WHERE p.version IN (SELECT old FROM steps UNION SELECT new FROM steps))
+SELECT s.step, s.outcome, n.name, n.hash AS function_hash, o.hash AS predecessor, 1 AS brought
+FROM steps AS s JOIN held AS n ON n.version = s.new
+LEFT JOIN held AS o ON o.version = s.old AND o.name = n.name
+WHERE o.hash IS NULL OR o.hash <> n.hash
+UNION ALL
+SELECT s.step, s.outcome, o.name, o.hash, n.hash, 0  -- here `predecessor` is what follows
+FROM steps AS s JOIN held AS o ON o.version = s.old
+LEFT JOIN held AS n ON n.version = s.new AND n.name = o.name
+WHERE n.hash IS NULL OR o.hash <> n.hash
+ORDER BY 1, 3;
 
 -- name: rows_of_runs
 SELECT * FROM runs WHERE id = :run_id;

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..engine.functions import Function
 from ..engine.parameters import Parameters
 from ..engine.usage import NO_USAGE, Usage
 
@@ -69,11 +70,49 @@ class FunctionUse:
     episodes: int  # scored episodes that called it
     solved: int  # of these
     failed: int  # failed episodes that called it
+    tasks: int = 0  # different tasks with a scored episode that called it
+    tasks_solved: int = 0  # of these, with at least one that was solved
+    slowest_s: float = 0.0  # of one call
+    last_used: str = ""  # the evaluation that began last among those that called it
+    last_used_unix_s: float = 0.0
 
     @property
     def errors(self) -> int:
         """Calls that gave no value."""
         return self.calls - self.outcomes.get("value", 0)
+
+    @property
+    def tasks_failed(self) -> int:
+        """Tasks that it was called in and that were solved in no such episode."""
+        return self.tasks - self.tasks_solved
+
+    @property
+    def mean_s(self) -> float:
+        """Seconds that a call took."""
+        return self.elapsed_s / self.calls if self.calls else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVersion:
+    """One version of a learned function in a run: where it came from, and how it did."""
+
+    function: Function
+    predecessor: str | None = None  # hash of the version that it was to replace
+    proposed_in: int | None = None  # the first step that proposed it; None: there from the start
+    accepted_in: int | None = None  # the step that first accepted it
+    ended_in: int | None = None  # the accepted step that last removed or replaced it
+    successor: str | None = None  # hash of what replaced it there; None: it was removed
+    in_result: bool = False  # whether the run's final parameters hold it
+    use: FunctionUse | None = None  # None: never called
+
+    @property
+    def standing(self) -> str:
+        """Where it stands at the end: in use, replaced, removed or rolled back."""
+        if self.in_result:
+            return "in use"
+        if self.proposed_in is not None and self.accepted_in is None:
+            return "rolled back"
+        return "replaced" if self.successor else "removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,4 +148,5 @@ class RunView:
     evaluations: tuple[Evaluated, ...]
     decisions: tuple[Decision, ...]
     functions: tuple[FunctionUse, ...]
+    ledger: tuple[FunctionVersion, ...]  # every version of every function, in order of appearance
     costs: Mapping[str, Usage]  # part (agent, optimizer, ...) -> what it used

@@ -14,9 +14,18 @@ from ..engine.errors import RunNotFound
 from ..engine.parameters import Parameters
 from ..engine.usage import Usage
 from . import values
+from .ledger import ledger
 from .ownership import is_alive
 from .reading import ReadOnlyFile
-from .records import Decision, EditRecord, Evaluated, FunctionUse, RunSummary, RunView
+from .records import (
+    Decision,
+    EditRecord,
+    Evaluated,
+    FunctionUse,
+    FunctionVersion,
+    RunSummary,
+    RunView,
+)
 from .spelling import read, unpack
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "EditRecord",
     "Evaluated",
     "FunctionUse",
+    "FunctionVersion",
     "RunReader",
     "RunSummary",
     "RunView",
@@ -97,17 +107,26 @@ class RunReader:
         parameters = self._parameters(run_id)
         first = next((e.version for e in evaluations if e.version in parameters), "")
         initial = parameters.get(state.get("initial", first), Parameters())
+        final = parameters.get(state.get("incumbent", first), initial)
+        uses = tuple(self._functions(run_id))
         return RunView(
             summary=self._summary(row),
             config=read(row["config"]),
             task_hashes=read(row["task_hashes"]),
             step=state.get("step", 0),
             initial=initial,
-            final=parameters.get(state.get("incumbent", first), initial),
+            final=final,
             parameters=parameters,
             evaluations=tuple(evaluations),
             decisions=tuple(self._decisions(run_id)),
-            functions=tuple(self._functions(run_id)),
+            functions=uses,
+            ledger=ledger(
+                self._read("function_lineage", run_id=run_id),
+                uses,
+                {f.hash: f for held in parameters.values() for f in held.functions},
+                initial=initial,
+                final=final,
+            ),
             costs={r["part"]: values.usage_of(r) for r in self._read("costs", run_id=run_id)},
         )
 
@@ -207,8 +226,13 @@ class RunReader:
         for row in self._read("function_outcomes", run_id=run_id):
             counted = outcomes.setdefault((row["name"], row["function_hash"]), {})
             counted[row["outcome"]] = row["calls"]
+        last = {
+            (row["name"], row["function_hash"]): row
+            for row in self._read("function_last_uses", run_id=run_id)
+        }
         for row in self._read("function_uses", run_id=run_id):
-            counted = outcomes[row["name"], row["function_hash"]]
+            key = row["name"], row["function_hash"]
+            counted = outcomes[key]
             yield FunctionUse(
                 name=row["name"],
                 function_hash=row["function_hash"],
@@ -218,6 +242,11 @@ class RunReader:
                 episodes=row["episodes"],
                 solved=row["solved"],
                 failed=row["failed"],
+                tasks=row["tasks"],
+                tasks_solved=row["tasks_solved"],
+                slowest_s=row["slowest_s"],
+                last_used=last[key]["evaluation"],
+                last_used_unix_s=last[key]["at_unix_s"],
             )
 
 

@@ -73,7 +73,8 @@ def train(**given: Any) -> int:
 def evaluate(**given: Any) -> int:
     """Score parameters on tasks, without learning.
 
-    With a config: the parameters that it names, or none. With a run: its best ones, on its tasks.
+    With a config: the parameters that it names, or none. With a run: its best ones, on its tasks,
+    or others on the same: --set parameters=FILE.json.
     """
     from .running import evaluate
 
@@ -183,6 +184,24 @@ def export(**given: Any) -> int:
     from .reading import export
 
     return export(**given)
+
+
+@app.command()
+@run
+@click.argument("names", metavar="FUNCTION...", nargs=-1, required=True)
+@click.option("--output", "-o", type=FILE, metavar="FILE",
+              help="Where to write it.  [default: parameters/ beside the database]")  # fmt: skip
+@click.option("--version", metavar="V", help="Version or step.  [default: the result]")
+@store
+@as_json
+def drop(**given: Any) -> int:
+    """Roll single functions back: write a version of RUN without them, to be evaluated.
+
+    The run itself stays as it is.
+    """
+    from .dropping import drop
+
+    return drop(**given)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from ...engine.usage import Usage
 from ..exporters import EXPORTERS, Origin
 from ..views.curve import curve, legend
 from ..views.diff import Changed, changes
+from ..views.ledger import ledger_rows
 from ..views.lines import OUTCOMES, UNSAFE_WARNING
 from ..views.story import Step, Story
 from ..views.text import duration, gist, one_line, percent, plural, points, usd
@@ -38,7 +39,7 @@ def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> in
     place = html or reader.path.parent / "reports" / f"{story.run_id}.html"
     report: Path | None = place
     try:
-        _write(place, render_report(story))
+        write_file(place, render_report(story))
     except ConfigError as error:
         if html is not None:
             raise
@@ -48,6 +49,7 @@ def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> in
     if as_json:
         told = evaluation_json(story) if story.kind == "evaluate" else run_json(story)
         print_json({**told, "kind": story.kind, "costs": _costs(story), "uses": _uses(story),
+                    "ledger": [row.to_json() for row in ledger_rows(story.ledger)],
                     "report": str(report) if report else None})  # fmt: skip
     else:
         _tell(story)
@@ -114,7 +116,7 @@ def export(
     parameters = find_version(story, version or "result")
     text = EXPORTERS[form](parameters, _origin(story, parameters))
     if output is not None:
-        _write(output, text)
+        write_file(output, text)
         say(f"{plural(len(parameters.functions), 'function')} written to {output}")
     if as_json:
         print_json(
@@ -219,15 +221,12 @@ def _tell_functions(story: Story) -> None:
     put()
     if not story.final.functions:
         put("no functions")
-    for function in story.final.functions:
-        use = story.uses.get(function.name)
-        told = ""
-        if use is not None and use.calls:
-            told = f"{plural(use.calls, 'call')}, {plural(use.errors, 'error')}"
-            if use.episodes:
-                told += f", {percent(use.solved / use.episodes)} of {use.episodes} episodes solved"
-        put(f"{one_line(function.name, 40):<30} {told}")
-        put(f"    {one_line(function.description, 110)}", style="dim")
+    for row in ledger_rows(story.ledger):
+        style = "bold" if row.entry.in_result else "dim"
+        put(one_line(row.name, 60), style=style)
+        if row.entry.in_result:
+            put(f"    {one_line(row.entry.function.description, 110)}", style="dim")
+        put(f"    {one_line(row.told(), 400)}", style="" if row.entry.in_result else "dim")
 
 
 def _show_change(one: Changed) -> None:
@@ -250,7 +249,12 @@ def _uses(story: Story) -> Sequence[dict[str, object]]:
     ]  # fmt: skip
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a file, and the folders above it.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

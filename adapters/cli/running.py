@@ -53,7 +53,12 @@ def evaluate(
     story = read_story(reader, reader.resolve(subject))
     overrides = [*overrides, f"store.path={reader.path}"]
     config = load_record(story.config, overrides=overrides, purpose="evaluate")
-    return _run(config, partial(open_evaluation, config, story.final), Opening(), as_json, quiet)
+    parameters = story.final
+    if config.parameters and any(one.partition("=")[0] == "parameters" for one in overrides):
+        from ..exporters.json import read_parameters
+
+        parameters = read_parameters(config.parameters)
+    return _run(config, partial(open_evaluation, config, parameters), Opening(), as_json, quiet)
 
 
 def resume(

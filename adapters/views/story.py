@@ -9,7 +9,14 @@ from typing import Any
 
 from ...engine.parameters import Parameters
 from ...engine.usage import NO_USAGE, Usage
-from ...storage.records import Decision, EditRecord, Evaluated, FunctionUse, RunView
+from ...storage.records import (
+    Decision,
+    EditRecord,
+    Evaluated,
+    FunctionUse,
+    FunctionVersion,
+    RunView,
+)
 from .lines import VERBS
 
 
@@ -91,6 +98,7 @@ class Story:
     steps: tuple[Step, ...] = ()
     tests: Mapping[int, Scored] = field(default_factory=dict)  # step -> test score on the way
     uses: Mapping[str, FunctionUse] = field(default_factory=dict)  # final function -> its use
+    ledger: tuple[FunctionVersion, ...] = ()  # every version of every function
     costs: tuple[Cost, ...] = ()
     usage: Usage = NO_USAGE
 
@@ -138,6 +146,7 @@ def tell(view: RunView) -> Story:
         steps=steps,
         tests=dict(_tests(view, len(steps))),
         uses=_uses(view),
+        ledger=view.ledger,
         costs=tuple(Cost(part=part, usage=usage) for part, usage in view.costs.items()),
         usage=summary.usage,
     )

@@ -132,12 +132,7 @@ def _fit(ordered: Sequence[Conversation], room: int) -> tuple[list[Block], int, 
 def _list_a(batch: Batch) -> Iterator[Block]:
     yield Block("LIST_A", f"functions={len(batch.parameters.functions)}")
     for function in batch.parameters.functions:
-        record = record_of(function, batch.episodes)
-        yield from _function(
-            function,
-            f"calls={record.calls} errors={record.errors} solved={record.solved} "
-            f"failed={record.failed} ",
-        )
+        yield from _function(function, f"{record_of(function, batch.episodes).told()} ")
 
 
 def _list_b(before: Parameters, edited: Parameters) -> Iterator[Block]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from funcforge.adapters.cli.app import invoke
+from funcforge.adapters.exporters.json import read_parameters
 from funcforge.engine.checkpoint import Checkpoint, RunRecord
 from funcforge.engine.errors import RunOwned
 from funcforge.engine.events import EvaluationFinished, RunFinished
@@ -140,6 +141,9 @@ def test_show_keeps_the_json_contract(stored: Path, capsys: Captured) -> None:
         {"step": 1, "outcome": "accepted", "reason": "3 of 4 solved instead of 1", "score": 0.75}
     ]
     assert told["functions"] == ["rate"]
+    assert [
+        (e["name"], e["standing"], e["accepted_in"], e["complexity"]) for e in told["ledger"]
+    ] == [("rate", "in_use", 1, 1)]
     assert set(told["usage"]) >= {"calls", "prompt_tokens", "completion_tokens", "cost_usd"}
     assert isinstance(told["seconds"], float)
 
@@ -218,6 +222,28 @@ def test_export_writes_to_stdout_or_a_file(stored: Path, capsys: Captured) -> No
 
     assert invoke(["export", "r1", "--format", "java"]) == 2
     assert "allowed are python, openai, json" in capsys.readouterr().err
+
+
+def test_drop_writes_a_version_without_a_function(stored: Path, capsys: Captured) -> None:
+    assert invoke(["drop", "r1", "rate", "--json"]) == 0
+
+    told = answer(capsys)
+    assert (told["from_version"], told["dropped"]) == (LEARNED.version, ["rate"])
+    assert read_parameters(told["file"]) == EMPTY
+    assert told["version"] == EMPTY.version
+    assert told["evaluate"] == f"funcforge evaluate r1 --set parameters={told['file']}"
+    # the run stays as it was
+    assert invoke(["show", "r1", "--json"]) == 0
+    assert answer(capsys)["functions"] == ["rate"]
+
+
+def test_a_function_that_the_version_lacks_cannot_be_dropped(
+    stored: Path, capsys: Captured
+) -> None:
+    assert invoke(["drop", "r1", "rate", "ratee"]) == 2
+
+    assert "has no function 'ratee'; it has: rate" in capsys.readouterr().err
+    assert not (stored / ".funcforge" / "parameters").exists()
 
 
 def test_a_finished_run_is_not_resumed(stored: Path, capsys: Captured) -> None:
@@ -373,6 +399,13 @@ def test_train_stop_resume_and_evaluate_keep_the_json_contract(here: Path) -> No
         evaluated
     )
     assert evaluated["score"] == told["after"]["test"]["score"]
+
+    if told["functions"]:  # what the run learned, without its first function, on the same tasks
+        dropped = json.loads(program("drop", told["run_id"], told["functions"][0], "--json").stdout)
+        rescored = program(*dropped["evaluate"].split()[1:], "--json")
+        assert rescored.returncode == 0, rescored.stderr
+        again = json.loads(rescored.stdout)
+        assert (again["parameters_version"], again["tasks"]) == (dropped["version"], 6)
 
 
 # -- the program -----------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from funcforge.engine.checkpoint import Checkpoint, RunRecord
 from funcforge.engine.errors import RunNotFound, StoreCorrupt
-from funcforge.engine.events import EvaluationFinished, Event
+from funcforge.engine.events import EvaluationFinished, Event, StepDecided
 from funcforge.engine.progress import Progress
 from funcforge.engine.usage import NO_USAGE
 from funcforge.storage.database import open_store
@@ -125,6 +125,11 @@ async def test_function_statistics_leave_failed_episodes_out_of_solved(path: Pat
             episodes=4,
             solved=2,
             failed=1,
+            tasks=3,
+            tasks_solved=2,
+            slowest_s=0.25,
+            last_used="train/1",
+            last_used_unix_s=1_700_000_200.0,
         ),
         FunctionUse(
             name="python",
@@ -135,9 +140,47 @@ async def test_function_statistics_leave_failed_episodes_out_of_solved(path: Pat
             episodes=4,
             solved=2,
             failed=1,
+            tasks=3,
+            tasks_solved=2,
+            last_used="train/1",
+            last_used_unix_s=1_700_000_200.0,
         ),
     )
     assert uses[0].errors == 1
+
+
+async def test_the_ledger_tells_each_versions_lineage_and_use(path: Path) -> None:
+    better = replace(ADD, code="def add(a, b):\n    return sum([a, b])\n")
+    worse = replace(ADD, code="def add(a, b):\n    return a - b\n")
+    steps = [
+        ("rolled_back", LEARNED, worse),
+        ("accepted", LEARNED, better),
+        ("accepted", replace(LEARNED, functions=(better,)), None),
+    ]
+    decided = [
+        StepDecided(
+            run_id=RUN, step=at, outcome=outcome, reason="", incumbent_version=before.version,
+            candidate=replace(LEARNED, functions=(function,) if function else ()),
+            incumbent_score=0.5, score=0.5,
+        )
+        for at, (outcome, before, function) in enumerate(steps, start=2)
+    ]  # fmt: skip
+    await record(path, run(), [*story(), *decided])
+
+    with RunReader(path) as reader:
+        view = reader.view(RUN)
+
+    assert [
+        (e.function, e.predecessor, e.proposed_in, e.accepted_in, e.ended_in, e.successor)
+        for e in view.ledger
+    ] == [
+        (ADD, None, 1, 1, 3, better.hash),
+        (worse, ADD.hash, 2, None, None, None),
+        (better, ADD.hash, 3, 3, 4, None),
+    ]
+    # the last checkpoint of this story stands at LEARNED
+    assert [e.standing for e in view.ledger] == ["in use", "rolled back", "removed"]
+    assert [e.use.calls if e.use else 0 for e in view.ledger] == [5, 0, 0]
 
 
 async def test_every_total_can_be_recomputed_from_single_rows(path: Path) -> None:

@@ -11,6 +11,7 @@ from ....engine.functions import Function
 from ....storage.records import FunctionUse
 from .. import text
 from ..diff import Changed, changes, function_text
+from ..ledger import COLUMNS, ledger_rows
 from ..lines import OUTCOMES, UNSAFE_WARNING
 from ..story import Scored, Step, Story
 from .plot import plot
@@ -55,6 +56,8 @@ def render_report(story: Story) -> str:
         splits=_splits(story),
         cards=[_card(step) for step in story.steps],
         functions=_functions(story),
+        ledger=ledger_rows(story.ledger),
+        ledger_columns=COLUMNS,
         config=json.dumps(story.config, indent=2, ensure_ascii=False),
         started=_date(story.created_at_unix_s),
         unsafe=UNSAFE_WARNING if story.sandbox == "unsafe" else "",

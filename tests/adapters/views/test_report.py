@@ -13,7 +13,7 @@ from funcforge.adapters.views.report import render_report
 from funcforge.adapters.views.story import Cost, EditLine, Scored, Step, Story
 from funcforge.engine.parameters import Parameters
 from funcforge.engine.usage import Usage
-from funcforge.storage.records import FunctionUse
+from funcforge.storage.records import FunctionUse, FunctionVersion
 
 from tests.adapters.views.happenings import EMPTY, LEARNED, RATE
 
@@ -115,6 +115,35 @@ def test_the_report_tells_what_the_run_did() -> None:
         "1,234", "5,678", "2.50 USD", "rate added", "def rate(km, h):", "stopped by patience",
     ):  # fmt: skip
         assert text in html, text
+
+
+def test_the_report_tells_every_version_of_every_function() -> None:
+    use = FunctionUse(
+        name="rate", function_hash=RATE.hash, calls=12, outcomes={"value": 9, "timeout": 3},
+        elapsed_s=1.2, episodes=10, solved=9, failed=0, tasks=7, tasks_solved=4, slowest_s=0.5,
+        last_used="train/2", last_used_unix_s=1.0,
+    )  # fmt: skip
+    older = replace(RATE, name=HOSTILE, code=HOSTILE)
+    ledger = (
+        FunctionVersion(function=older, proposed_in=1),
+        FunctionVersion(function=RATE, predecessor="0123456789", proposed_in=1, accepted_in=2,
+                        in_result=True, use=use),
+    )  # fmt: skip
+
+    html = render_report(story(ledger=ledger))
+
+    assert read(html).open == []
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in html.split("<tr>") if "–" in row]
+    told = [row for row in rows if len(row) == 10]
+    assert told == [
+        [older.hash[:8], "rolled back", "step 1", "0", "0", "–", "0", "0", "never", "–"]
+    ]
+    assert (
+        f"{RATE.hash[:8]}</td><td>in use</td><td>step 1, revises 01234567, accepted in step 2"
+        in html
+    )
+    for cell in ("3 timeout", "100 ms", ">4<", ">3<", "train/2"):
+        assert cell in html, cell
 
 
 def test_the_unsafe_sandbox_stands_on_top_in_red() -> None:

@@ -123,7 +123,7 @@ def test_functions_come_with_their_success_rate() -> None:
 
     start = told.index(("LIST_A", "functions=1", ""))
     assert told[start + 1 :] == [
-        ("FUNCTION", "calls=4 errors=1 solved=1 failed=1 name=f", ""),
+        ("FUNCTION", "calls=4 errors=1 exception=1 solved=1 failed=1 complexity=1 name=f", ""),
         ("DESCRIPTION", "", "Does f."),
         (
             "ARGUMENTS",
