@@ -150,6 +150,8 @@ def _models(config: Config) -> Iterator[Check]:
     wanted.setdefault(config.optimizer_model, "optimizer")
     if config.scorer.model:
         wanted.setdefault(config.scorer.model, "scorer")
+    if config.critic:
+        wanted.setdefault(config.critic.model, "critic")
     from . import wiring
 
     for model, role in wanted.items():

@@ -95,7 +95,7 @@ def _is_free(key: Key) -> bool:
             return True
         case ("models", _, name, *_) if name in _FREE_OF_A_MODEL:
             return True
-        case ("tasks", *_, "path") | (_, "prompt" | "rubric", "path"):
+        case ("tasks", *_, "path") | (_, "prompt" | "pairwise_prompt" | "rubric", "path"):
             return True  # what stands in the file is compared
     return key in _FREE
 

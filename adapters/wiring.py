@@ -16,7 +16,7 @@ from ..engine.acceptance import Acceptance
 from ..engine.acceptances import policy
 from ..engine.agent import Agent
 from ..engine.budget import Caps
-from ..engine.calls import Retry
+from ..engine.calls import CallScope, Retry
 from ..engine.checkpoint import RunKind, RunRecord
 from ..engine.errors import ConfigError, ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
@@ -24,8 +24,10 @@ from ..engine.limiter import RateLimits
 from ..engine.messages import Reply, Request
 from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
-from ..engine.ports import AgentLimits, Environment, EventSink, ModelFacts, Store
+from ..engine.ports import AgentLimits, Environment, EventSink, ModelFacts, Scorer, Store
 from ..engine.run import Parts, Run, Work
+from ..engine.selection import SelectionSettings, make_strategy
+from ..engine.signal import SignalScorer
 from ..engine.stopping import Stopping
 from ..engine.tasks import Split, Splits
 from ..engine.trainer import Trained
@@ -33,9 +35,12 @@ from ..engine.training import Scoring, Training
 from ..engine.training_settings import TrainingSettings
 from ..engine.workspace import PYTHON, AgentSettings
 from .config import AccountLimits, Config
+from .config.sections import CriticConfig
 from .resuming import check_new, check_resumable
 
 if TYPE_CHECKING:
+    from ..engine.critic import Critic
+    from ..engine.critics.model import Desk
     from .models.settings import ModelSettings
     from .sandboxes.settings import SandboxSettings
     from .scorers.make import FencedScorer
@@ -173,12 +178,10 @@ class RecordOnly:
         from .models.litellm import LiteLLMModel
 
         known = model_settings(config)
-        models = {config.agent.model, config.optimizer_model, config.scorer.model} - {None}
         self._facts = LiteLLMModel(
             {
                 model: replace(known.get(model) or _plain_settings(), base_url=NOWHERE)
-                for model in models
-                if model is not None
+                for model in config.models_used
             }
         )
 
@@ -203,13 +206,23 @@ def _plain_settings() -> ModelSettings:
 
 @dataclass(slots=True)
 class _Judge:
-    """Lets a scorer ask its model through the run, which is made after the scorer."""
+    """Lets a scorer or a critic ask its model through the run, which is made after them."""
 
     run: Run[Any] | None = None
 
     async def __call__(self, scope: str, request: Request) -> Reply:
         assert self.run is not None
         return await self.run.ask(scope, request)
+
+    def scope(self, name: str, *, repeat: int = 0) -> CallScope:
+        """Return a numbered series of the run's calls."""
+        assert self.run is not None
+        return self.run.calls.scope(name, repeat=repeat)
+
+    def facts(self, model: str) -> ModelFacts:
+        """Return what is known of a model."""
+        assert self.run is not None
+        return self.run.calls.facts(model)
 
 
 async def _open_parts(
@@ -234,10 +247,15 @@ async def _open_parts(
         model=model,
         store=store,
         sandbox=sandbox,
-        scorer=await stack.enter_async_context(make_scorer(config, judge)),
+        scorer=with_critic(
+            config, await stack.enter_async_context(make_scorer(config, judge)), judge
+        ),
         agent=make_agent(config),
         agent_settings=AgentSettings(
-            model=agent.model, temperature=agent.temperature, python=agent.python
+            model=agent.model,
+            temperature=agent.temperature,
+            seed=agent.seed,
+            python=agent.python,
         ),
         agent_limits=AgentLimits(
             turns=agent.turns, tokens=agent.tokens, reply_tokens=agent.reply_tokens
@@ -282,7 +300,7 @@ def load_tasks(config: Config) -> Splits:
         category=tasks.category,
         stratify=tasks.stratify,
         limit=tasks.limit,
-        needs_target=needs_target(config.scorer.kind),
+        needs_target=needs_target(config.scorer.kind) and config.training.signal == "gold",
         splits={
             name: SplitSettings(
                 count=part.count, path=part.path, split=part.split, categories=part.categories
@@ -312,6 +330,7 @@ def training_settings(config: Config) -> TrainingSettings:
         ),
         batch_size=training.batch_size or None,
         repeats=training.repeats,
+        samples=training.samples,
         test_repeats=training.test_repeats,
         accept_on=training.accept_on,
         feedback=config.optimizer.feedback,
@@ -344,6 +363,8 @@ def make_optimizer(config: Config) -> Optimizer:
     from ..engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
 
     optimizer = config.optimizer
+    if optimizer.kind == "demonstrations":
+        return make_demonstration_optimizer(config)
     if optimizer.kind != "functions":
         made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()
         return made
@@ -360,6 +381,16 @@ def make_optimizer(config: Config) -> Optimizer:
             frozen_tools=(PYTHON.name,),
             packages=importable(config.sandbox.packages),
         )
+    )
+
+
+def make_demonstration_optimizer(config: Config) -> Optimizer:
+    """Build the optimizer that selects trajectories as demonstrations."""
+    from ..engine.optimizers.demonstrations import DemonstrationOptimizer
+
+    return DemonstrationOptimizer(
+        make_strategy(SelectionSettings(**config.selection.model_dump())),
+        per_step=config.optimizer.demonstrations_per_step,
     )
 
 
@@ -386,6 +417,8 @@ def make_agent(config: Config) -> Agent:
         answer=agent.answer or "boxed",
         prompt=agent.prompt.text if agent.prompt else None,
         prompt_file=agent.prompt.path if agent.prompt else None,
+        demonstrations=agent.demonstrations,
+        demonstration_tokens=agent.demonstration_tokens,
     )
     return ReactAgent(settings) if agent.kind == "react" else ToolCallingAgent(settings)
 
@@ -438,6 +471,57 @@ def make_environment(config: Config) -> Environment | None:
         )
     environment: Environment = made
     return environment
+
+
+def with_critic(config: Config, gold: Scorer, desk: Desk) -> Scorer:
+    """Return the scorer of a run: the task set's, with the critic's judgement where there is one.
+
+    Raises:
+        ConfigError: A prompt of the critic lacks a placeholder.
+    """
+    from .scorers.make import needs_target
+
+    if config.critic is None:
+        return gold
+    return SignalScorer(
+        gold=gold,
+        critic=make_critic(config.critic, desk),
+        signal=config.training.signal,
+        accept_by=config.training.accept_by,
+        needs_target=needs_target(config.scorer.kind),
+    )
+
+
+def make_critic(critic: CriticConfig, desk: Desk) -> Critic:
+    """Build the critic.
+
+    Raises:
+        ConfigError: A prompt lacks a placeholder.
+    """
+    from ..engine.critics.model import CriticSettings, ModelCritic
+    from ..engine.critics.rubric import Rubric, packaged_dimensions
+
+    rubric = Rubric(
+        dimensions=critic.dimensions or packaged_dimensions(),
+        judging=critic.prompt.text if critic.prompt else None,
+        judging_file=critic.prompt.path if critic.prompt else None,
+        comparing=critic.pairwise_prompt.text if critic.pairwise_prompt else None,
+        comparing_file=critic.pairwise_prompt.path if critic.pairwise_prompt else None,
+    )
+    return ModelCritic(
+        CriticSettings(
+            model=critic.model,
+            rubric=rubric,
+            votes=critic.votes,
+            tries=critic.tries,
+            temperature=critic.temperature,
+            seed=critic.seed,
+            reply_tokens=critic.reply_tokens,
+            prompt_tokens=critic.prompt_tokens,
+            structured=critic.structured,
+        ),
+        desk,
+    )
 
 
 def initial_parameters(config: Config) -> Parameters:
@@ -519,8 +603,7 @@ def check_models(config: Config, parts: Parts) -> None:
         ModelConfigError: No provider of a name, or a key is missing.
         ConfigError: There is a cap in USD and a model without a price.
     """
-    for model in {config.agent.model, config.optimizer_model, config.scorer.model} - {None}:
-        assert model is not None
+    for model in sorted(config.models_used):
         facts = parts.model.describe(model)
         if config.budget.cost_usd is not None and facts.prompt_pusd is None:
             raise ConfigError(

@@ -65,7 +65,8 @@ class Circuit:
     def note(self, scope: str, error: ModelError) -> None:
         """Remember a fatal error. The optimizer's own scopes ("step/...") count at once."""
         seen = self.scopes.setdefault(f"{error.model}/{error.kind}", set())
-        seen.add(scope)
+        # all votes of a critic on one episode are a matter of that episode
+        seen.add("/".join(scope.split("/")[:2]))
         if self.error is None and (len(seen) >= FATAL_SCOPES or scope.startswith("step/")):
             self.error = error
 

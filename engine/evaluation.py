@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from .acceptance import Scores
@@ -13,8 +14,15 @@ from .bus import EventBus
 from .calls import Circuit
 from .episode import Episode, Job
 from .errors import EvaluationVoid, FuncforgeError
-from .events import EvaluationFinished, EvaluationStarted, StraysDiscarded
+from .events import (
+    CriticDoubted,
+    EvaluationFinished,
+    EvaluationStarted,
+    StraysDiscarded,
+    Verdicts,
+)
 from .parameters import Parameters
+from .reliability import DOUBTED, TELLING
 from .scheduler import Scheduler
 from .statistics import Estimate, Moments, interval
 from .tasks import Task
@@ -33,6 +41,42 @@ class Evaluation:
 
 
 @dataclass(slots=True)
+class _Series:
+    """One judge's verdicts by task, counted into moments as tasks are closed."""
+
+    open: dict[str, dict[int, float | None]] = field(default_factory=dict)
+    moments: Moments = field(default_factory=Moments)
+    lowest: float = math.inf
+    highest: float = -math.inf
+    episodes: int = 0
+
+    def take(self, episode: Episode, value: float | None, place: int | None = None) -> None:
+        """Note what the judge said of an episode; None: nothing."""
+        place = episode.job.repeat if place is None else place
+        self.open.setdefault(episode.job.task_id, {})[place] = value
+        if value is not None:
+            self.episodes += 1
+            self.lowest, self.highest = min(self.lowest, value), max(self.highest, value)
+
+    def close(self, task_id: str) -> None:
+        """Count a task and forget it."""
+        outcomes = self.open.pop(task_id, {})
+        scored = [outcomes[repeat] for repeat in sorted(outcomes)]
+        values = [score for score in scored if score is not None]
+        if values:
+            self.moments.add(fmean(values))
+
+    def verdicts(self) -> Verdicts | None:
+        """Return what the judge said in all; None where it said nothing."""
+        if not self.moments.tasks:
+            return None
+        estimate = self.moments.interval()
+        return Verdicts(
+            score=estimate.score, low=estimate.low, high=estimate.high, tasks=estimate.tasks
+        )
+
+
+@dataclass(slots=True)
 class _Tally:
     """Counts episodes as they come, in any order, to a result that does not depend on it.
 
@@ -42,9 +86,11 @@ class _Tally:
 
     keep: bool
     repeats: int  # episodes of each task; a task with fewer is closed at the end
-    scores: dict[str, dict[int, float | None]] = field(default_factory=dict)
+    signal: _Series = field(default_factory=_Series)
+    beside: Mapping[str, _Series] = field(
+        default_factory=lambda: {"gold": _Series(), "critic": _Series()}
+    )
     kept: list[Episode] = field(default_factory=list)
-    moments: Moments = field(default_factory=Moments)
     causes: Counter[str] = field(default_factory=Counter)
     example: str = ""  # the message of one failure
     usage: Usage = NO_USAGE
@@ -63,26 +109,24 @@ class _Tally:
             self.episodes += 1
             if self.keep:
                 self.kept.append(episode)
-        outcomes = self.scores.setdefault(task_id, {})
-        outcomes[episode.job.repeat] = score.value if score else None
-        if not self.keep and len(outcomes) == self.repeats:
-            self._count(self.scores.pop(task_id))
+        self.signal.take(episode, score.value if score else None)
+        if score is not None and score.judgement is not None:
+            self.beside["critic"].take(episode, score.judgement.score)
+            self.beside["gold"].take(episode, score.gold)
+        if not self.keep and len(self.signal.open[task_id]) == self.repeats:
+            for series in (self.signal, *self.beside.values()):
+                series.close(task_id)
 
-    def close(self) -> tuple[Moments, Scores]:
-        """Count the tasks that are still open; return the moments and, if kept, the scores."""
-        for outcomes in self.scores.values():
-            self._count(outcomes)
+    def finish(self) -> Scores:
+        """Count the tasks that are still open; return their scores, if they are kept."""
         kept = {
             task_id: tuple(outcomes[repeat] for repeat in sorted(outcomes))
-            for task_id, outcomes in sorted(self.scores.items() if self.keep else ())
+            for task_id, outcomes in sorted(self.signal.open.items() if self.keep else ())
         }
-        return self.moments, kept
-
-    def _count(self, outcomes: dict[int, float | None]) -> None:
-        scored = [outcomes[repeat] for repeat in sorted(outcomes)]
-        values = [score for score in scored if score is not None]
-        if values:
-            self.moments.add(fmean(values))
+        for series in (self.signal, *self.beside.values()):
+            for task_id in list(series.open):
+                series.close(task_id)
+        return kept
 
 
 class Evaluator:
@@ -180,28 +224,52 @@ class Evaluator:
         ended = tally.episodes + tally.failed
         if tally.failed > self._max_failed_share * ended or tally.episodes == 0:
             raise _void(name, tally.failed, ended, tally.causes, tally.example)
-        moments, scores = tally.close()
-        summary = _summary(
-            name,
-            parameters.version,
-            moments.interval(),
-            episodes=tally.episodes,
-            failed=tally.failed,
-            usage=tally.usage,
+        scores = tally.finish()
+        summary = replace(
+            _summary(
+                name,
+                parameters.version,
+                tally.signal.moments.interval(),
+                episodes=tally.episodes,
+                failed=tally.failed,
+                usage=tally.usage,
+            ),
+            gold=tally.beside["gold"].verdicts(),
+            critic=tally.beside["critic"].verdicts(),
         )
         await self._bus.publish(summary)
+        await self._doubt(name, tally.beside["critic"])
         tally.kept.sort(key=lambda episode: (episode.job.task_id, episode.job.repeat))
         return Evaluation(summary=summary, scores=scores, episodes=tuple(tally.kept))
+
+    async def _doubt(self, name: str, critic: _Series) -> None:
+        """Say so where a critic told no trajectory from another."""
+        if critic.episodes >= DOUBTED and critic.highest - critic.lowest < TELLING:
+            await self._bus.publish(
+                CriticDoubted(
+                    run_id="",
+                    evaluation=name,
+                    episodes=critic.episodes,
+                    lowest=critic.lowest,
+                    highest=critic.highest,
+                )
+            )
 
     def _watch(self, name: str, planned: int) -> _Watch:
         return _Watch(name, planned, self._max_failed_share, self._circuit)
 
 
-def summarise(evaluation: str, version: str, scores: Scores, *, usage: Usage) -> EvaluationFinished:
-    """Return the summary of the outcomes of one version."""
+def summarise(
+    evaluation: str, version: str, scores: Scores, *, usage: Usage, episodes: Sequence[Episode] = ()
+) -> EvaluationFinished:
+    """Return the summary of the outcomes of one version.
+
+    Args:
+        episodes: Those with the outcomes; only the verdicts beside the signal are taken of them.
+    """
     outcomes = [score for repeats in scores.values() for score in repeats]
     failed = sum(score is None for score in outcomes)
-    return _summary(
+    summary = _summary(
         evaluation,
         version,
         interval(scores),
@@ -209,6 +277,22 @@ def summarise(evaluation: str, version: str, scores: Scores, *, usage: Usage) ->
         failed=failed,
         usage=usage,
     )
+    gold, critic = verdicts_of(episodes)
+    return replace(summary, gold=gold, critic=critic)
+
+
+def verdicts_of(episodes: Sequence[Episode]) -> tuple[Verdicts | None, Verdicts | None]:
+    """Return what the scorer and what the critic said of episodes, where there is a critic."""
+    gold, critic = _Series(), _Series()
+    for place, episode in enumerate(episodes):
+        if episode.score is not None and episode.score.judgement is not None:
+            # waves may number their repeats alike
+            critic.take(episode, episode.score.judgement.score, place)
+            gold.take(episode, episode.score.gold, place)
+    for series in (gold, critic):
+        for task_id in list(series.open):
+            series.close(task_id)
+    return gold.verdicts(), critic.verdicts()
 
 
 def _summary(

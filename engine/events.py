@@ -47,6 +47,16 @@ class EpisodeFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdicts:
+    """What one judge said over an evaluation, whether it decides or stands beside."""
+
+    score: float  # mean over tasks of the mean over repeats
+    low: float
+    high: float
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationFinished(Event):
     """All episodes of one evaluation ended."""
 
@@ -59,6 +69,18 @@ class EvaluationFinished(Event):
     episodes: int  # scored
     failed: int
     usage: Usage = field(default=NO_USAGE)
+    gold: Verdicts | None = None  # with a critic: the scorer's, where there is gold
+    critic: Verdicts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriticDoubted(Event):
+    """A critic said the same of every trajectory: its judgements hold no information."""
+
+    evaluation: str
+    episodes: int  # judged
+    lowest: float
+    highest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +126,8 @@ class StepDecided(Event):
     low: float | None = None
     high: float | None = None
     episodes: int = 0  # spent on the decision
+    gold: Verdicts | None = None  # with a critic: the candidate's, where there is gold
+    critic: Verdicts | None = None
     usage: Usage = field(default=NO_USAGE)  # of the whole step
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON: what the policy adds
 
@@ -151,6 +175,7 @@ class RunFinished(Event):
 _IDENTITY = {
     "EvaluationStarted": ("evaluation",),
     "EvaluationFinished": ("evaluation",),
+    "CriticDoubted": ("evaluation",),
     "StepStarted": ("step",),
     "EditProposed": ("step", "action"),
     "PromptTrimmed": ("step",),
@@ -194,6 +219,8 @@ def _plain(value: Any) -> Any:
                 "end": value.end,
                 "usage": _plain(value.usage),
             }
+        case Verdicts():
+            return dataclasses.asdict(value)
         case Usage():
             return {**dataclasses.asdict(value), "cost_usd": value.cost_usd}
         case Mapping():

@@ -15,10 +15,11 @@ from .tasks import Task, TaskSet, split_key
 
 
 class History:
-    """Holds one episode of the incumbent for each training task that it was run on.
+    """Holds the incumbent's episodes on each training task that it was run on.
 
     Args:
         batch_size: Tasks a step, drawn anew by seed; None: all of them.
+        samples: Episodes of each task that the optimizer sees (K of arXiv 2411.19547).
         targets: Whether the optimizer may read the tasks' targets.
         comments: Whether it may read the scorer's comments.
     """
@@ -29,6 +30,7 @@ class History:
         *,
         seed: int,
         batch_size: int | None,
+        samples: int = 1,
         targets: bool,
         comments: bool,
     ) -> None:
@@ -37,7 +39,8 @@ class History:
         self._batch_size = batch_size
         self._targets = targets
         self._comments = comments
-        self._episodes: dict[str, Episode] = {}
+        self._samples = samples
+        self._episodes: dict[str, list[Episode]] = {}  # by task, each no more than `samples`
 
     def sample(self, step: int) -> frozenset[str]:
         """Return the ids of the step's batch."""
@@ -51,8 +54,8 @@ class History:
         """Read the incumbent's episodes back after a stop."""
         for evaluation in progress.history:
             async for episode in store.episodes(run_id, evaluation):
-                if episode.job.parameters_version == progress.incumbent and episode.score:
-                    self._episodes.setdefault(episode.job.task_id, episode)
+                if episode.job.parameters_version == progress.incumbent:
+                    self._add([episode])
 
     async def complete(
         self,
@@ -63,36 +66,47 @@ class History:
         *,
         decides: bool,
     ) -> Progress:
-        """Run the incumbent on the batch's tasks that it has not been run on yet.
+        """Run the incumbent on the batch's tasks that it has not been run on often enough.
 
         After an acceptance on all training tasks there are none; there are with sampled batches,
-        and where acceptance looks at other tasks than the optimizer.
+        with several samples a task, and where acceptance looks at other tasks than the optimizer.
 
         Args:
             decides: Whether the training tasks also decide about acceptance.
         """
-        missing = ids - set(progress.seen)
+        missing = {
+            task_id: range(progress.seen.get(task_id, 0), self._samples)
+            for task_id in ids
+            if progress.seen.get(task_id, 0) < self._samples
+        }
         if not missing:
             return progress
         evaluation = await evaluator.evaluate(
             f"train/{progress.step + 1}/history",
             incumbent,
-            ((task, 0) for task in self._tasks if task.id in missing),
-            planned=len(missing),
+            ((task, repeat) for task in self._tasks for repeat in missing.get(task.id, ())),
+            planned=sum(map(len, missing.values())),
         )
         if decides:
-            progress = replace(progress, scores={**progress.scores, **evaluation.scores})
-        if len(missing) == len(self._tasks):
+            more = {
+                task_id: (*progress.scores.get(task_id, ()), *scores)
+                for task_id, scores in evaluation.scores.items()
+            }
+            progress = replace(progress, scores={**progress.scores, **more})
+        if len(missing) == len(self._tasks) and not progress.seen:
             progress = progress.with_summary("after/train", evaluation.summary)
         return self.take(progress, evaluation)
 
     def take(self, progress: Progress, evaluation: Evaluation) -> Progress:
         """Add an evaluation of the incumbent on training tasks."""
         self._add(evaluation.episodes)
+        seen = dict(progress.seen)
+        for task_id, scores in evaluation.scores.items():
+            seen[task_id] = seen.get(task_id, 0) + len(scores)
         return replace(
             progress,
             history=(*progress.history, evaluation.summary.evaluation),
-            seen=tuple(sorted({*progress.seen, *evaluation.scores})),
+            seen=dict(sorted(seen.items())),
         )
 
     def start_over(self, episodes: Iterable[Episode]) -> None:
@@ -102,12 +116,14 @@ class History:
 
     def batch(self, incumbent: Parameters, ids: frozenset[str]) -> Batch:
         """Return what the optimizer may see of the incumbent's episodes."""
-        episodes = tuple(self._episodes[i] for i in sorted(ids) if i in self._episodes)
+        episodes = tuple(
+            _without_gold(episode) for i in sorted(ids) for episode in self._episodes.get(i, ())
+        )
         return Batch(
             parameters=incumbent,
             episodes=episodes,
             tasks={task.id: self._shown(task) for task in self._tasks if task.id in ids},
-            failed=len(ids) - len(episodes),
+            failed=len(ids) * self._samples - len(episodes),
             comments=self._comments,
         )
 
@@ -117,13 +133,23 @@ class History:
         gone = {function.hash for function in incumbent.functions} - kept
         return frozenset(
             task_id
-            for task_id, episode in self._episodes.items()
-            if any(call.function_hash in gone for call in episode.calls)
+            for task_id, episodes in self._episodes.items()
+            if any(call.function_hash in gone for episode in episodes for call in episode.calls)
         )
 
     def _add(self, episodes: Iterable[Episode]) -> None:
         for episode in episodes:
-            self._episodes.setdefault(episode.job.task_id, episode)
+            kept = self._episodes.setdefault(episode.job.task_id, [])
+            if episode.score is not None and len(kept) < self._samples:
+                kept.append(episode)
 
     def _shown(self, task: Task) -> Task:
         return task if self._targets else replace(task, target=None)
+
+
+def _without_gold(episode: Episode) -> Episode:
+    """Hide the gold score from an optimizer that is to learn from a critic."""
+    score = episode.score
+    if score is None or score.by == "gold" or score.gold is None:
+        return episode
+    return replace(episode, score=replace(score, gold=None))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from .acceptance import Scores, Verdict
-from .events import EvaluationFinished
+from .events import EvaluationFinished, Verdicts
 from .usage import Usage
 
 
@@ -41,7 +41,7 @@ class Progress:
     scores: Scores = field(default_factory=dict)  # the incumbent's, on the tasks that decide
     summaries: Mapping[str, EvaluationFinished] = field(default_factory=dict)  # for the result
     history: tuple[str, ...] = ()  # evaluations that hold the incumbent's training episodes
-    seen: tuple[str, ...] = ()  # training tasks that the incumbent was run on
+    seen: Mapping[str, int] = field(default_factory=dict)  # training task -> incumbent's episodes
     failures: tuple[Rejected, ...] = ()  # the failure record
     verdicts: tuple[Verdict, ...] = ()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
@@ -76,11 +76,17 @@ class Progress:
         fields = dict(data)
         fields["scores"] = {task_id: tuple(s) for task_id, s in data["scores"].items()}
         fields["summaries"] = {
-            name: EvaluationFinished(**{**summary, "usage": Usage(**summary["usage"])})
-            for name, summary in data["summaries"].items()
+            name: _summary_of(summary) for name, summary in data["summaries"].items()
         }
         fields["history"] = tuple(data["history"])
-        fields["seen"] = tuple(data["seen"])
+        fields["seen"] = dict(data["seen"])
         fields["failures"] = tuple(Rejected(**entry) for entry in data["failures"])
         fields["verdicts"] = tuple(Verdict(**verdict) for verdict in data["verdicts"])
         return cls(**fields)
+
+
+def _summary_of(data: Mapping[str, Any]) -> EvaluationFinished:
+    fields = {**data, "usage": Usage(**data["usage"])}
+    for judge in ("gold", "critic"):
+        fields[judge] = Verdicts(**data[judge]) if data.get(judge) else None
+    return EvaluationFinished(**fields)

@@ -189,6 +189,17 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         """Return where the adaptive limits stand, for people."""
         return self._limiter.views() if self._limiter else ()
 
+    @property
+    def calls(self) -> ModelCalls:
+        """The run's way to models, for a part that asks more than once.
+
+        Raises:
+            RuntimeError: The run has not begun.
+        """
+        if self._calls is None:
+            raise RuntimeError("models can be asked once the run has begun")
+        return self._calls
+
     async def ask(self, scope: str, request: Request) -> Reply:
         """Ask a model within the run's budget and limits, for a part that no episode owns.
 
@@ -196,9 +207,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             RuntimeError: The run has not begun.
             ModelError, BudgetExhausted: As for any call.
         """
-        if self._calls is None:
-            raise RuntimeError("models can be asked once the run has begun")
-        return await self._calls.scope(scope).complete(request)
+        return await self.calls.scope(scope).complete(request)
 
     async def wait(self, *sinks: EventSink) -> Outcome[Result]:
         """Run to the end, publishing to `sinks` too, and return how it ended.

@@ -17,7 +17,7 @@ from .bus import EventBus
 from .calls import ModelCalls
 from .checkpoint import Checkpoint
 from .errors import ConfigError, StoreError
-from .evaluation import Evaluation, Evaluator, summarise
+from .evaluation import Evaluation, Evaluator, summarise, verdicts_of
 from .events import StepDecided, StepStarted
 from .history import History
 from .optimizer import FailedAttempt, Optimizer, Situation
@@ -89,6 +89,7 @@ class Trainer:
             train,
             seed=settings.seed,
             batch_size=settings.batch_size,
+            samples=settings.samples,
             targets=settings.feedback == "target",
             comments=settings.feedback != "score",
         )
@@ -129,14 +130,14 @@ class Trainer:
 
     async def _begin(self) -> Progress:
         """Score the initial parameters on every split, all at once."""
-        version = self._initial.version
+        version, settings = self._initial.version, self._settings
         progress = Progress(incumbent=version, initial=version, optimizer=self._optimizer.init())
-        found = await self._score_splits(progress, "0", "test/before")
+        found = await self._score_splits(progress, "0", "test/before", settings.samples)
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"before/{split}", evaluation.summary)
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
-        if self._settings.accept_on in found:
-            progress = replace(progress, scores=found[self._settings.accept_on].scores)
+        if settings.accept_on in found:
+            progress = replace(progress, scores=found[settings.accept_on].scores)
         if "train" in found:
             progress = self._history.take(progress, found["train"])
         await self._save(progress)
@@ -239,6 +240,7 @@ class Trainer:
         verdict = trial.verdict
         accepted = verdict.accepted or not self._settings.roll_back
         progress = replace(progress, verdicts=(*progress.verdicts, verdict))
+        gold, critic = verdicts_of(trial.episodes)
         if accepted:
             progress = self._accepted(progress, candidate, trial)
         else:
@@ -266,6 +268,8 @@ class Trainer:
                 low=verdict.low,
                 high=verdict.high,
                 episodes=verdict.episodes,
+                gold=gold,
+                critic=critic,
                 details={
                     **verdict.details,
                     "verdict": verdict.outcome,
@@ -288,18 +292,23 @@ class Trainer:
             scores=trial.candidate if trial.verdict.reusable else {},
             failures=(),
             history=(),
-            seen=(),
+            seen={},
         )
         split = self._settings.accept_on
         if len(trial.candidate) == len(self._deciding):
             name = f"{split}/{progress.step}"
-            summary = summarise(name, candidate.version, trial.candidate, usage=trial.usage)
+            summary = summarise(
+                name,
+                candidate.version,
+                trial.candidate,
+                usage=trial.usage,
+                episodes=trial.episodes,
+            )
             progress = progress.with_summary(f"after/{split}", summary)
         self._history.start_over(trial.episodes if split == "train" else ())
         if split == "train":
-            progress = replace(
-                progress, history=trial.evaluations, seen=tuple(sorted(trial.candidate))
-            )
+            seen = {task_id: len(scores) for task_id, scores in sorted(trial.candidate.items())}
+            progress = replace(progress, history=trial.evaluations, seen=seen)
         return progress
 
     async def _undecided(
@@ -338,13 +347,21 @@ class Trainer:
         return progress
 
     async def _score_splits(
-        self, progress: Progress, suffix: str, test: str
+        self, progress: Progress, suffix: str, test: str, samples: int = 1
     ) -> Mapping[str, Evaluation]:
-        """Score the incumbent, at once, on every split that has no result of this version."""
+        """Score the incumbent, at once, on every split that has no result of this version.
+
+        Args:
+            samples: Episodes of each training task at least, for the optimizer to see.
+        """
         incumbent = await self._parameters(progress.incumbent)
         sampled = self._settings.batch_size is not None
         splits = {
-            "train": Due(None if sampled else self._train, f"train/{suffix}"),
+            "train": Due(
+                None if sampled else self._train,
+                f"train/{suffix}",
+                repeats=max(self._settings.repeats, samples),
+            ),
             "validation": Due(self._splits.validation, f"validation/{suffix}"),
             "test": Due(self._splits.test, test, repeats=self._settings.test_repeats, keep=False),
         }

@@ -19,6 +19,7 @@ class TrainingSettings:
     stopping: Stopping = field(default_factory=Stopping)
     batch_size: int | None = None  # training tasks a step, sampled anew; None: all of them
     repeats: int = 1  # episodes per task in the first evaluation of the incumbent
+    samples: int = 1  # episodes of each training task that the optimizer sees (K)
     test_repeats: int = 1
     accept_on: Literal["train", "validation"] = "train"
     feedback: Feedback = "score"  # what the optimizer may read of a task's target

@@ -37,15 +37,21 @@ ON CONFLICT (run_id, evaluation) DO UPDATE SET
     parameters_version = excluded.parameters_version, planned = excluded.planned;
 
 -- name: finish_evaluation
-INSERT INTO evaluations (run_id, evaluation, parameters_version, score, low, high, tasks, episodes,
-                         failed, calls, prompt_tokens, completion_tokens, cached_tokens, cost_pusd,
+INSERT INTO evaluations (run_id, evaluation, parameters_version, score, low, high, gold_score,
+                         gold_low, gold_high, gold_tasks, critic_score, critic_low, critic_high,
+                         critic_tasks, tasks, episodes, failed, calls, prompt_tokens, completion_tokens, cached_tokens, cost_pusd,
                          at_unix_s)
-VALUES (:run_id, :evaluation, :parameters_version, :score, :low, :high, :tasks, :episodes,
-        :failed, :calls, :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd,
-        :at_unix_s)
+VALUES (:run_id, :evaluation, :parameters_version, :score, :low, :high, :gold_score, :gold_low,
+        :gold_high, :gold_tasks, :critic_score, :critic_low, :critic_high, :critic_tasks,
+        :tasks, :episodes, :failed, :calls, :prompt_tokens, :completion_tokens, :cached_tokens,
+        :cost_pusd, :at_unix_s)
 ON CONFLICT (run_id, evaluation) DO UPDATE SET
     parameters_version = excluded.parameters_version, score = excluded.score, low = excluded.low,
-    high = excluded.high, tasks = excluded.tasks, episodes = excluded.episodes,
+    high = excluded.high, gold_score = excluded.gold_score, gold_low = excluded.gold_low,
+    gold_high = excluded.gold_high, gold_tasks = excluded.gold_tasks,
+    critic_score = excluded.critic_score, critic_low = excluded.critic_low,
+    critic_high = excluded.critic_high, critic_tasks = excluded.critic_tasks,
+    tasks = excluded.tasks, episodes = excluded.episodes,
     failed = excluded.failed, calls = excluded.calls, prompt_tokens = excluded.prompt_tokens,
     completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens,
     cost_pusd = excluded.cost_pusd;
@@ -85,17 +91,19 @@ WHERE episodes.score IS NULL;
 
 -- name: save_decision
 INSERT INTO decisions (run_id, step, outcome, reason, incumbent_version, candidate_version,
-                       incumbent_score, score, effect, low, high, episodes, calls, prompt_tokens,
-                       completion_tokens, cached_tokens, cost_pusd, details, at_unix_s)
+                       incumbent_score, score, effect, low, high, gold_score, critic_score,
+                       episodes, calls, prompt_tokens, completion_tokens, cached_tokens,
+                       cost_pusd, details, at_unix_s)
 VALUES (:run_id, :step, :outcome, :reason, :incumbent_version, :candidate_version,
-        :incumbent_score, :score, :effect, :low, :high, :episodes, :calls, :prompt_tokens,
-        :completion_tokens, :cached_tokens, :cost_pusd, :details, :at_unix_s)
+        :incumbent_score, :score, :effect, :low, :high, :gold_score, :critic_score,
+        :episodes, :calls, :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd, :details, :at_unix_s)
 ON CONFLICT (run_id, step) DO UPDATE SET
     outcome = excluded.outcome, reason = excluded.reason,
     incumbent_version = excluded.incumbent_version,
     candidate_version = excluded.candidate_version,
     incumbent_score = excluded.incumbent_score, score = excluded.score,
     effect = excluded.effect, low = excluded.low, high = excluded.high,
+    gold_score = excluded.gold_score, critic_score = excluded.critic_score,
     episodes = excluded.episodes, calls = excluded.calls,
     prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
     cached_tokens = excluded.cached_tokens, cost_pusd = excluded.cost_pusd,
@@ -188,6 +196,10 @@ ORDER BY created_at_unix_s DESC, id DESC;
 
 -- name: evaluations_of
 SELECT * FROM evaluations WHERE run_id = :run_id ORDER BY at_unix_s, evaluation;
+
+-- name: judged_of
+SELECT gold_score, critic_score, critic_agreement FROM episodes
+WHERE run_id = :run_id AND critic_score IS NOT NULL;
 
 -- name: decisions_of
 SELECT * FROM decisions WHERE run_id = :run_id ORDER BY step;

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..engine.events import Verdicts
 from ..engine.functions import Function
 from ..engine.parameters import Parameters
+from ..engine.reliability import Reliability
 from ..engine.usage import NO_USAGE, Usage
 
 
@@ -25,6 +27,8 @@ class Evaluated:
     episodes: int = 0  # scored
     failed: int = 0
     usage: Usage = NO_USAGE
+    gold: Verdicts | None = None  # with a critic: both judges, whichever gives the score
+    critic: Verdicts | None = None
     at_unix_s: float = 0.0  # when it began
 
 
@@ -52,6 +56,8 @@ class Decision:
     effect: float | None
     low: float | None  # of the effect
     high: float | None
+    gold: float | None  # with a critic: both judges of the candidate
+    critic: float | None
     episodes: int
     usage: Usage
     details: Mapping[str, Any]  # verdict, p_value, alpha and what the policy adds
@@ -149,4 +155,5 @@ class RunView:
     decisions: tuple[Decision, ...]
     functions: tuple[FunctionUse, ...]
     ledger: tuple[FunctionVersion, ...]  # every version of every function, in order of appearance
-    costs: Mapping[str, Usage]  # part (agent, optimizer, ...) -> what it used
+    costs: Mapping[str, Usage]  # part (agent, optimizer, critic, ...) -> what it used
+    critic: Reliability | None = None  # how far its critic can be trusted; None: no critic

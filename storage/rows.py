@@ -12,6 +12,7 @@ from ..engine.events import (
     EvaluationStarted,
     Event,
     StepDecided,
+    Verdicts,
     event_key,
     event_to_json,
 )
@@ -143,11 +144,13 @@ def function_call_rows(episode: Episode) -> list[Row]:
 # -- evaluations, decisions, events ---------------------------------------------------------
 
 
+VERDICT_COLUMNS = ("score", "low", "high", "tasks")
 EVALUATION_COLUMNS = (
     "planned",
     "score",
     "low",
     "high",
+    *(f"{judge}_{name}" for judge in ("gold", "critic") for name in VERDICT_COLUMNS),
     "tasks",
     "episodes",
     "failed",
@@ -173,10 +176,18 @@ def evaluation_row(event: EvaluationStarted | EvaluationFinished) -> Row:
         "score": event.score,
         "low": event.low,
         "high": event.high,
+        **_verdict_columns("gold", event.gold),
+        **_verdict_columns("critic", event.critic),
         "tasks": event.tasks,
         "episodes": event.episodes,
         "failed": event.failed,
         **usage_columns(event.usage),
+    }
+
+
+def _verdict_columns(judge: str, verdicts: Verdicts | None) -> Row:
+    return {
+        f"{judge}_{name}": getattr(verdicts, name) if verdicts else None for name in VERDICT_COLUMNS
     }
 
 
@@ -194,6 +205,8 @@ def decision_row(event: StepDecided) -> Row:
         "effect": event.effect,
         "low": event.low,
         "high": event.high,
+        "gold_score": event.gold.score if event.gold else None,
+        "critic_score": event.critic.score if event.critic else None,
         "episodes": event.episodes,
         **usage_columns(event.usage),
         "details": Free(spell(event.details)),

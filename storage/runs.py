@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..engine.errors import RunNotFound
+from ..engine.events import Verdicts
 from ..engine.parameters import Parameters
+from ..engine.reliability import Reliability, reliability
 from ..engine.usage import Usage
 from . import values
 from .ledger import ledger
@@ -26,6 +28,7 @@ from .records import (
     RunSummary,
     RunView,
 )
+from .rows import VERDICT_COLUMNS
 from .spelling import read, unpack
 
 __all__ = [
@@ -128,6 +131,7 @@ class RunReader:
                 final=final,
             ),
             costs={r["part"]: values.usage_of(r) for r in self._read("costs", run_id=run_id)},
+            critic=self._critic(run_id),
         )
 
     # -- parts of a view --------------------------------------------------------------------
@@ -199,11 +203,19 @@ class RunReader:
                 effect=row["effect"],
                 low=row["low"],
                 high=row["high"],
+                gold=row["gold_score"],
+                critic=row["critic_score"],
                 episodes=row["episodes"],
                 usage=values.usage_of(row),
                 details=read(row["details"]),
                 edits=tuple(edit for edit in edits if edit.step == row["step"]),
             )
+
+    def _critic(self, run_id: str) -> Reliability | None:
+        return reliability(
+            (row["critic_score"], row["gold_score"], row["critic_agreement"])
+            for row in self._read("judged_of", run_id=run_id)
+        )
 
     def _edits(self, run_id: str) -> list[EditRecord]:
         bodies = [
@@ -267,8 +279,16 @@ def _evaluated(row: _Row) -> Evaluated:
         episodes=row["episodes"] or 0,
         failed=row["failed"] or 0,
         usage=values.usage_of(row) if finished else Usage(),
+        gold=_verdicts(row, "gold"),
+        critic=_verdicts(row, "critic"),
         at_unix_s=row["at_unix_s"],
     )
+
+
+def _verdicts(row: _Row, judge: str) -> Verdicts | None:
+    if row[f"{judge}_score"] is None:
+        return None
+    return Verdicts(**{name: row[f"{judge}_{name}"] for name in VERDICT_COLUMNS})
 
 
 def _told(summary: _Row) -> Evaluated:
@@ -283,6 +303,8 @@ def _told(summary: _Row) -> Evaluated:
         episodes=summary["episodes"],
         failed=summary["failed"],
         usage=Usage(**summary["usage"]),
+        gold=Verdicts(**summary["gold"]) if summary.get("gold") else None,
+        critic=Verdicts(**summary["critic"]) if summary.get("critic") else None,
         at_unix_s=summary["at_unix_s"],
     )
 

@@ -53,6 +53,14 @@ CREATE TABLE evaluations (
     score REAL,                       -- NULL until it is finished
     low REAL,
     high REAL,
+    gold_score REAL,                  -- with a critic: both judges, whichever gives the score
+    gold_low REAL,
+    gold_high REAL,
+    gold_tasks INTEGER,
+    critic_score REAL,
+    critic_low REAL,
+    critic_high REAL,
+    critic_tasks INTEGER,
     tasks INTEGER,                    -- with at least one scored episode
     episodes INTEGER,                 -- scored
     failed INTEGER,
@@ -114,6 +122,8 @@ CREATE TABLE decisions (
     effect REAL,
     low REAL,
     high REAL,
+    gold_score REAL,                  -- with a critic: both judges of the candidate
+    critic_score REAL,
     episodes INTEGER NOT NULL,
     calls INTEGER NOT NULL,
     prompt_tokens INTEGER NOT NULL,

@@ -96,12 +96,16 @@ class AgentConfig(Section):
     prompt: Prompt | None = None  # replaces the built-in system prompt
     python: bool = True  # whether the agent has a code interpreter
     instructions: str = ""  # added to the system prompt; what learning starts from
+    seed: int | None = None  # sent plus the sample's number, where the provider takes one
+    # of the learned demonstrations, the most similar to each task are shown, within both bounds
+    demonstrations: Annotated[int, Field(ge=0)] = 8
+    demonstration_tokens: Annotated[int, Field(ge=0)] = 8_000
 
 
 class OptimizerConfig(Section):
     """Who proposes edits."""
 
-    kind: Annotated[str, _kind("functions")] = "functions"
+    kind: Annotated[str, _kind("functions", "demonstrations")] = "functions"
     model: ModelName | None = None  # None: the agent's
     actions_per_step: Count = 3  # MAX of Algorithm 1
     tries: Count = 3  # how often an invalid action may be corrected
@@ -110,7 +114,9 @@ class OptimizerConfig(Section):
     reply_tokens: Count = 4_096
     progressive: bool = True  # False: all actions of a step in one reply (ablation)
     prompt: Prompt | None = None
-    feedback: Literal["score", "comment", "target"] = "score"  # what it may read of a task
+    # what it may read of a task; "comment" is the critic's reason where the critic is the signal
+    feedback: Literal["score", "comment", "target"] = "score"
+    demonstrations_per_step: Count = 8  # demonstrations: how many are proposed at once
 
 
 def _how_many(value: Any) -> Any:
@@ -240,8 +246,40 @@ class ScorerConfig(Section):
         return self
 
 
+class CriticConfig(Section):
+    """A model that judges trajectories without knowing the right answer."""
+
+    model: ModelName = Field(description='the critic\'s model, e.g. "openai/gpt-4o"')
+    votes: Count = 1  # judgements of each trajectory, all at once; the score is their mean
+    tries: Count = 3  # replies of one vote until it is in the agreed form
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: 0, or 0.7 with votes
+    seed: int | None = None  # of the first vote, counting up; None: not sent
+    reply_tokens: Count = 1_024
+    prompt_tokens: Count | None = None  # None: what the model's context window leaves
+    structured: bool = True  # ask the provider for JSON of the verdict's form
+    # name -> what a full mark means; empty: goal, calls, no_invention, grounding, economy
+    dimensions: dict[str, str] = Field(default_factory=dict)
+    prompt: Prompt | None = None  # replaces the built-in rubric
+    pairwise_prompt: Prompt | None = None  # replaces the built-in comparison
+
+
+class SelectionConfig(Section):
+    """Which sampled trajectories are learned from."""
+
+    strategy: Literal["threshold", "best_of_k", "top_share", "margin"] = "best_of_k"
+    minimum: Share = 0.5  # the least score of a chosen one
+    share: Share = 0.25  # top_share: of all trajectories
+    per_task: Count = 1  # top_share: at most so many of one task
+    margin: Share = 0.2  # margin: between the best and the worst of a task
+
+
 class TrainingConfig(Section):
     """The loop of Algorithm 2."""
+
+    signal: Literal["gold", "critic"] = "gold"  # whose verdict is learned from
+    # "gold": validation and test go by the scorer, though a critic is learned from
+    accept_by: Literal["signal", "gold"] = "signal"
+    samples: Count = 1  # K: episodes of each training task that the optimizer sees
 
     epochs: Count = 10  # E: stop after this many accepted improvements
     patience: Annotated[int, Field(ge=0)] = 10  # C: stop after more rejections in a row than this
@@ -354,6 +392,8 @@ class Config(Section):
     tasks: TasksConfig
     environment: EnvironmentConfig | None = None  # None: tasks need no world
     scorer: ScorerConfig = Field(default_factory=ScorerConfig)
+    critic: CriticConfig | None = None
+    selection: SelectionConfig = Field(default_factory=SelectionConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     budget: BudgetConfig = Field(default_factory=BudgetConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
@@ -367,9 +407,38 @@ class Config(Section):
         """The model that proposes: its own, or the agent's."""
         return self.optimizer.model or self.agent.model
 
+    @property
+    def models_used(self) -> frozenset[str]:
+        """Every model that the run may ask."""
+        critic = self.critic.model if self.critic else None
+        named = {self.agent.model, self.optimizer_model, self.scorer.model, critic}
+        return frozenset(model for model in named if model is not None)
+
     def record(self) -> dict[str, Any]:
         """Return the complete settings as JSON, to store with the run. Holds no secret."""
         return self.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _signals(self) -> Self:
+        training = self.training
+        if training.signal == "critic" and self.critic is None:
+            raise ValueError(
+                'training.signal is "critic" but there is no [critic]: set critic.model, '
+                'e.g. "openai/gpt-4o"'
+            )
+        if training.signal == "critic" and self.optimizer.feedback == "target":
+            raise ValueError(
+                'optimizer.feedback is "target" but training.signal is "critic", which knows no '
+                'target; allowed are "score" and "comment"'
+            )
+        if training.accept_by == "gold" and training.signal == "gold":
+            raise ValueError('training.accept_by is "gold", which training.signal is already')
+        if training.accept_by == "gold" and training.accept_on == "train":
+            raise ValueError(
+                'training.accept_by = "gold" needs training.accept_on = "validation": the '
+                "training tasks go by the critic"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

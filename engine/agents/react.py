@@ -8,6 +8,7 @@ from ..ports import Answer
 from ..tasks import Task
 from .answers import AnswerFormat
 from .dialogue import Dialogue, as_text, describe_tools
+from .retrieval import Retriever
 from .settings import DialogueSettings
 from .template import check_prompt, fill, read_prompt
 
@@ -29,6 +30,7 @@ class ReactAgent:
         prompt = settings.prompt or read_prompt("react.md")
         self._prompt = check_prompt(prompt, PLACEHOLDERS, file=settings.prompt_file)
         self._answer = AnswerFormat.parse(settings.answer)
+        self._retriever = Retriever(settings.demonstrations, settings.demonstration_tokens)
 
     async def __call__(self, task: Task, workspace: Workspace) -> Answer:
         """Solve one task."""
@@ -38,7 +40,7 @@ class ReactAgent:
             "instructions": workspace.parameters.instructions,
         }
         opening = [Message(role="system", content=fill(self._prompt, values))]
-        for demonstration in workspace.parameters.demonstrations:
+        for demonstration in self._retriever.pick(workspace.parameters, task.id, task.prompt):
             opening.append(Message(role="user", content=demonstration.prompt))
             opening.extend(as_text(demonstration.messages))
         opening.append(Message(role="user", content=task.prompt))

@@ -16,3 +16,6 @@ class DialogueSettings:
     answer: str = "boxed"
     prompt: str | None = None  # text of the system prompt; None: the one that comes with the agent
     prompt_file: str | None = None  # where it was read, for error messages
+    # of the learned demonstrations, the most similar to the task are shown, within both bounds
+    demonstrations: int = 8
+    demonstration_tokens: int = 8_000

@@ -1,8 +1,9 @@
 """Optimizers: one algorithm, one file.
 
-    functions    Algorithm 1 of AgentOptimizer: edits the agent's functions, one action per call
+    functions       Algorithm 1 of AgentOptimizer: edits the agent's functions, one action per call
+    demonstrations  arXiv 2411.19547 without weights: the best trajectories become worked examples
 
-and what it is made of: `dialogue` (its requests, within the model's window), `prompt`, `history`
-and `blocks` (what they say), `actions` (the tools they offer), `ledger` (how functions did) and
-`preflight` (a proposed function is run before any episode is paid for).
+and what the first is made of: `dialogue` (its requests, within the model's window), `prompt`,
+`history` and `blocks` (what they say), `actions` (the tools they offer), `ledger` (how functions
+did) and `preflight` (a proposed function is run before any episode is paid for).
 """

@@ -78,14 +78,15 @@ def _blocks(episode: Episode, batch: Batch) -> Iterator[Block]:
     if batch.comments and episode.score and episode.score.comment:
         yield Block("COMMENT", body=episode.score.comment)
     yield Block("QUESTION", body=episode.prompt)
-    yield from _turns(episode)
+    yield from turns(episode)
     if episode.answer is None:
         yield Block("ANSWER", "none")
     else:
         yield Block("ANSWER", body=episode.answer)
 
 
-def _turns(episode: Episode) -> Iterator[Block]:
+def turns(episode: Episode) -> Iterator[Block]:
+    """Return what was said and done after the question, one block each."""
     names: dict[str, str] = {}
     for message in own_turns(episode):
         match message.role:
