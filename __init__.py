@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.config import Config, load_config
-    from .adapters.wiring import Opening, open_evaluation, open_training
+    from .adapters.wiring import Opening, open_comparison, open_evaluation, open_training
     from .engine.agent import Agent, Workspace
     from .engine.episode import Episode, Score
     from .engine.errors import FuncforgeError
@@ -52,6 +52,7 @@ _HOMES = {
     "Task": "engine.tasks",
     "Workspace": "engine.agent",
     "load_config": "adapters.config",
+    "open_comparison": "adapters.wiring",
     "open_evaluation": "adapters.wiring",
     "open_training": "adapters.wiring",
 }
@@ -75,6 +76,7 @@ __all__ = [
     "Task",
     "Workspace",
     "load_config",
+    "open_comparison",
     "open_evaluation",
     "open_training",
 ]

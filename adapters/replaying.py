@@ -11,8 +11,8 @@ from ..engine.ports import EventSink
 from ..storage.database import open_store
 from ..storage.memory import MemoryStore
 from ..storage.store import SqliteStore
-from .config import load_record
-from .wiring import Opening, open_evaluation, open_training
+from .config import Purpose, load_record
+from .wiring import Opening, open_comparison, open_evaluation, open_training
 
 COMPARED = ("evaluations", "decisions", "episodes", "events", "calls")
 
@@ -59,12 +59,14 @@ async def replay(path: str, run_id: str, *, screens: tuple[EventSink, ...] = ())
             raise ConfigError(f"run {run_id} is {stored.status}; only what has ended is replayed")
         twin = _RecordedStore(record)
         opening = Opening(run_id=run_id, offline=True, screens=screens, store=twin)
-        config = load_record(
-            stored.config, purpose="train" if stored.kind == "train" else "evaluate"
-        )
+        purpose: Purpose = stored.kind if stored.kind != "replay" else "train"
+        config = load_record(stored.config, purpose=purpose)
         if stored.kind == "train":
             async with open_training(config, opening) as training:
                 outcome: Any = await training.wait()
+        elif stored.kind == "compare":
+            async with open_comparison(config, opening) as comparison:
+                outcome = await comparison.wait()
         else:
             version = await _evaluated(record, run_id)
             async with open_evaluation(config, version, opening) as evaluation:

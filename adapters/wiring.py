@@ -18,6 +18,7 @@ from ..engine.agent import Agent
 from ..engine.budget import Caps
 from ..engine.calls import CallScope, Retry
 from ..engine.checkpoint import RunKind, RunRecord
+from ..engine.comparison import Arm, Compared, Comparing
 from ..engine.errors import ConfigError, ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
 from ..engine.limiter import RateLimits
@@ -29,7 +30,7 @@ from ..engine.run import Parts, Run, Work
 from ..engine.selection import SelectionSettings, make_strategy
 from ..engine.signal import SignalScorer
 from ..engine.stopping import Stopping
-from ..engine.tasks import Split, Splits
+from ..engine.tasks import Split, Splits, TaskSet
 from ..engine.trainer import Trained
 from ..engine.training import Scoring, Training
 from ..engine.training_settings import TrainingSettings
@@ -104,16 +105,53 @@ async def open_evaluation(
         ConfigError, SandboxUnavailable, StoreError: As `open_training`.
     """
     splits = load_tasks(config)
-    tasks = splits.test or splits.validation or splits.train
-    if tasks is None:
-        raise ConfigError("there are no tasks to evaluate on", key="tasks")
     scoring = Scoring(
-        tasks=tasks,
+        tasks=evaluated(splits),
         parameters=parameters or initial_parameters(config),
         repeats=config.training.repeats,
     )
     async with _open(config, "evaluate", splits, scoring.work(), opening or Opening()) as run:
         yield run
+
+
+@asynccontextmanager
+async def open_comparison(
+    config: Config, opening: Opening | None = None
+) -> AsyncGenerator[Run[Compared]]:
+    """Open a comparison of the config's arms on its test tasks, or else its only ones.
+
+    Raises:
+        ConfigError, SandboxUnavailable, StoreError: As `open_training`.
+    """
+    from .arms import check_enough, parameters_of, resolve_arms
+
+    config = resolve_arms(config)
+    assert config.compare is not None
+    splits = load_tasks(config)
+    tasks = evaluated(splits)
+    check_enough(config, len(tasks))
+    comparing = Comparing(
+        tasks=tasks,
+        arms=tuple(
+            Arm(name=arm.name, parameters=parameters_of(config, arm))
+            for arm in config.compare.all_arms()
+        ),
+        repeats=config.compare.repeats,
+    )
+    async with _open(config, "compare", splits, comparing.work(), opening or Opening()) as run:
+        yield run
+
+
+def evaluated(splits: Splits) -> TaskSet:
+    """Return the tasks to score without learning.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    tasks = splits.test or splits.validation or splits.train
+    if tasks is None:
+        raise ConfigError("there are no tasks to evaluate on", key="tasks")
+    return tasks
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from .ports import (
     Store,
 )
 from .rollout import Rollout
-from .scheduler import Scheduler
+from .scheduler import Gate, Scheduler
 from .usage import NO_USAGE, Usage
 from .workspace import AgentSettings
 
@@ -76,6 +76,8 @@ class Desk:
     bus: EventBus
     store: Store
     sandbox: Sandbox
+    branch: Callable[[Gate | None], Evaluator]  # one beside: what stops it stops no other
+    stop: Callable[[FuncforgeError], None]  # send nothing more out, on no branch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +138,10 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._screens = tuple(screens)
         self._resumed = resumed
         self._offline = offline
-        self._scheduler: Scheduler | None = None
+        self._schedulers: list[Scheduler] = []
         self._stop_asked = False
         self._limiter: Limiter | None = None
-        self._calls: ModelCalls | None = None
+        self._calls: list[ModelCalls] = []
         self._group: TaskGroup | None = None
         self._streams: list[EventStream] = []
 
@@ -182,8 +184,11 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
     def stop(self) -> None:
         """Drain: send nothing more out, finish what is in flight, checkpoint, end."""
         self._stop_asked = True
-        if self._scheduler is not None:
-            self._scheduler.stop()
+        self._stop_all(None)
+
+    def _stop_all(self, reason: FuncforgeError | None) -> None:
+        for scheduler in self._schedulers:
+            scheduler.stop(reason)
 
     def limits(self) -> tuple[LimitView, ...]:
         """Return where the adaptive limits stand, for people."""
@@ -196,9 +201,9 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         Raises:
             RuntimeError: The run has not begun.
         """
-        if self._calls is None:
+        if not self._calls:
             raise RuntimeError("models can be asked once the run has begun")
-        return self._calls
+        return self._calls[0]
 
     async def ask(self, scope: str, request: Request) -> Reply:
         """Ask a model within the run's budget and limits, for a part that no episode owns.
@@ -284,7 +289,27 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._limiter = Limiter(
             parts.rate_limits, parts.account_limits, clock=parts.clock, changed=limit_changed
         )
-        calls = self._calls = ModelCalls(
+
+        def branch(gate: Gate | None = None) -> Evaluator:
+            return self._branch(bus, batcher, budget, gate)
+
+        return Desk(
+            evaluator=branch(),
+            calls=self._calls[0],
+            bus=bus,
+            store=parts.store,
+            sandbox=parts.sandbox,
+            branch=branch,
+            stop=self._stop_all,
+        )
+
+    def _branch(
+        self, bus: EventBus, batcher: Batcher, budget: Budget, gate: Gate | None
+    ) -> Evaluator:
+        """Return an evaluator with a scheduler and a circuit of its own, within the one budget."""
+        parts = self._parts
+        assert self._limiter is not None
+        calls = ModelCalls(
             parts.model,
             parts.store,
             run_id=self.id,
@@ -310,23 +335,19 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             seed=self.record.seed,
             clock=parts.clock,
         )
-        self._scheduler = Scheduler(
+        scheduler = Scheduler(
             rollout,
             bus,
             in_flight=parts.in_flight,
             record=parts.store if self._resumed and not self._offline else None,
+            gate=gate,
         )
         if self._stop_asked:
-            self._scheduler.stop()
-        evaluator = Evaluator(
-            self._scheduler,
-            bus,
-            batcher,
-            calls.circuit,
-            max_failed_share=parts.max_failed_share,
-        )
-        return Desk(
-            evaluator=evaluator, calls=calls, bus=bus, store=parts.store, sandbox=parts.sandbox
+            scheduler.stop()
+        self._calls.append(calls)
+        self._schedulers.append(scheduler)
+        return Evaluator(
+            scheduler, bus, batcher, calls.circuit, max_failed_share=parts.max_failed_share
         )
 
     async def _conclude(
@@ -372,7 +393,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             error=error,
             usage=usage,
             seconds=seconds,
-            saved=self._calls.saved if self._calls else NO_USAGE,
+            saved=sum((calls.saved for calls in self._calls), NO_USAGE),
         )
 
 

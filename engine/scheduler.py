@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,6 +18,9 @@ from .tasks import Task
 Stop = Callable[[Episode], FuncforgeError | None]
 """Looks at every finished episode; returns why no more should go out, or None."""
 
+Gate = Callable[[], Awaitable[None]]
+"""Waited for before each job goes out."""
+
 
 class Scheduler:
     """Runs jobs, at most `in_flight` at a time over all that is going on in the run.
@@ -25,6 +28,7 @@ class Scheduler:
     Args:
         in_flight: Episodes at once. Memory grows with it, not with the number of jobs.
         record: Where finished episodes of an earlier process are found; None for a fresh run.
+        gate: What each job waits for first; None: nothing.
     """
 
     def __init__(
@@ -34,11 +38,13 @@ class Scheduler:
         *,
         in_flight: int,
         record: RunStore | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._executor = executor
         self._bus = bus
         self._in_flight = in_flight
         self._record = record
+        self._gate = gate
         self._slots = anyio.Semaphore(in_flight, fast_acquire=True)
         self._stopping: FuncforgeError | None = None
 
@@ -86,6 +92,8 @@ class Scheduler:
             if number < self._in_flight:
                 group.start_soon(self._work, wave, parameters, group, number + 1)
             number = self._in_flight  # each worker starts at most one other
+            if self._gate is not None:
+                await self._gate()
             async with self._slots:
                 if wave.error is None and self._stopping is None:
                     await self._one(wave, *job_and_task, parameters)

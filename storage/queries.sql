@@ -309,3 +309,28 @@ SELECT * FROM functions WHERE hash IN (
     WHERE p.version IN (
         SELECT parameters_version FROM evaluations WHERE run_id = :run_id
         UNION SELECT candidate_version FROM decisions WHERE run_id = :run_id));
+
+-- name: outcomes_of
+SELECT evaluation, task_id, repeat, score, failure, ending, calls, prompt_tokens,
+    completion_tokens, cached_tokens, cost_pusd, elapsed_s
+FROM episodes WHERE run_id = :run_id ORDER BY evaluation, task_id, repeat;
+
+-- name: answered_calls_of
+SELECT e.evaluation, e.task_id, c.calls, c.prompt_tokens, c.completion_tokens, c.cached_tokens,
+    c.cost_pusd, c.attempts, c.latency_s, c.at_unix_s
+FROM calls AS c JOIN episodes AS e ON e.run_id = c.run_id AND e.episode_id = c.scope
+WHERE c.run_id = :run_id;
+
+-- name: one_episode_a_task
+SELECT task_id, packed, min(repeat) FROM episodes WHERE run_id = :run_id GROUP BY task_id;
+
+-- name: failure_examples_of
+SELECT evaluation, failure, packed, min(rowid) FROM episodes
+WHERE run_id = :run_id AND score IS NULL GROUP BY evaluation, failure;
+
+-- name: episodes_of_task
+SELECT e.*, s.packed AS system_packed
+FROM episodes AS e LEFT JOIN contents AS s ON s.hash = e.system
+WHERE run_id = :run_id AND task_id = :task_id
+    AND evaluation IN (SELECT value FROM json_each(:evaluations))
+ORDER BY evaluation, repeat, episode_id;

@@ -83,6 +83,21 @@ def evaluate(**given: Any) -> int:
 
 @app.command()
 @config
+@overrides
+@as_json
+@quiet
+def compare(**given: Any) -> int:
+    """Compare arms on the same tasks: models, or what was learned.
+
+    Paired statistics, money and time. An arm whose provider fails stops no other.
+    """
+    from .comparing import compare
+
+    return compare(**given)
+
+
+@app.command()
+@config
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N",
               help="Of the whole run.  [default: budget.calls, or the policy's]")  # fmt: skip
 @overrides

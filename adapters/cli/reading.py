@@ -15,7 +15,7 @@ from ..views.curve import curve, legend
 from ..views.diff import Changed, changes
 from ..views.ledger import ledger_rows
 from ..views.lines import OUTCOMES, UNSAFE_WARNING
-from ..views.story import Step, Story
+from ..views.story import Step, Story, find_version
 from ..views.text import duration, gist, one_line, percent, plural, points, usd
 from .output import DONE, colours, print_json, say, show_cells, usage_json
 from .output import show as put
@@ -36,6 +36,10 @@ def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> in
 
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(run))
+    if story.kind == "compare":
+        from .comparing import show_run
+
+        return show_run(reader, story.run_id, as_json=as_json)
     place = html or reader.path.parent / "reports" / f"{story.run_id}.html"
     report: Path | None = place
     try:
@@ -132,30 +136,6 @@ def export(
     elif output is None:
         sys.stdout.write(text)
     return DONE
-
-
-def find_version(story: Story, wanted: str) -> Parameters:
-    """Return the version that a person means: start, result, a step's number, or a hash's start.
-
-    Raises:
-        ConfigError: There is none, or several.
-    """
-    if wanted in ("start", "0"):  # the curve begins at step 0
-        return story.initial
-    if wanted == "result":
-        return story.final
-    steps = {str(step.step): step.candidate for step in story.steps}
-    if wanted in steps:
-        return steps[wanted]
-    known = {p.version: p for p in (story.initial, story.final, *steps.values())}
-    found = [version for version in known if version.startswith(wanted)]
-    if len(found) == 1:
-        return known[found[0]]
-    problem = "several versions begin with" if found else "the run has no version"
-    raise ConfigError(
-        f"{problem} {wanted!r}; give start, result, a step from 0 to {len(steps)}, or a version: "
-        f"{', '.join(list(known)[:8])}"
-    )
 
 
 def _origin(story: Story, parameters: Parameters) -> Origin:

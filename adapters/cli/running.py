@@ -19,7 +19,7 @@ from ..config import Config, load_config, load_record
 from ..views.log import LogSink
 from ..views.plain import PlainView
 from ..views.tracking import RunState
-from ..wiring import Opening, open_evaluation, open_training
+from ..wiring import Opening, open_comparison, open_evaluation, open_training
 from .output import EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error
 from .signals import stopping
 from .stored import open_reader, read_story
@@ -35,7 +35,7 @@ def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool)
         FuncforgeError: Nothing was run: the config, the sandbox or the database cannot be used.
     """
     settings = load_config(config, overrides=overrides)
-    return _run(settings, partial(open_training, settings), Opening(), as_json, quiet)
+    return run_to_end(settings, partial(open_training, settings), Opening(), as_json, quiet)
 
 
 def evaluate(
@@ -48,7 +48,7 @@ def evaluate(
     """
     if subject.endswith(".toml") or Path(subject).is_file():
         config = load_config(subject, overrides=overrides, purpose="evaluate")
-        return _run(config, partial(open_evaluation, config, None), Opening(), as_json, quiet)
+        return run_to_end(config, partial(open_evaluation, config, None), Opening(), as_json, quiet)
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(subject))
     overrides = [*overrides, f"store.path={reader.path}"]
@@ -58,7 +58,9 @@ def evaluate(
         from ..exporters.json import read_parameters
 
         parameters = read_parameters(config.parameters)
-    return _run(config, partial(open_evaluation, config, parameters), Opening(), as_json, quiet)
+    return run_to_end(
+        config, partial(open_evaluation, config, parameters), Opening(), as_json, quiet
+    )
 
 
 def resume(
@@ -78,9 +80,14 @@ def resume(
     opening = Opening(run_id=story.run_id, resume=True)
     if story.kind == "train":
         config = load_record(story.config, overrides=overrides)
-        return _run(config, partial(open_training, config), opening, as_json, quiet)
+        return run_to_end(config, partial(open_training, config), opening, as_json, quiet)
+    if story.kind == "compare":
+        config = load_record(story.config, overrides=overrides, purpose="compare")
+        return run_to_end(config, partial(open_comparison, config), opening, as_json, quiet)
     config = load_record(story.config, overrides=overrides, purpose="evaluate")
-    return _run(config, partial(open_evaluation, config, story.initial), opening, as_json, quiet)
+    return run_to_end(
+        config, partial(open_evaluation, config, story.initial), opening, as_json, quiet
+    )
 
 
 @dataclass(slots=True)
@@ -90,7 +97,14 @@ class _Watched:
     run: Run[Any] | None = None  # None: not opened yet
 
 
-def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, quiet: bool) -> int:
+def run_to_end(
+    config: Config, open_run: OpenRun, opening: Opening, as_json: bool, quiet: bool
+) -> int:
+    """Run under the views and the signals, tell how it ended, and return the exit code.
+
+    Raises:
+        FuncforgeError: Nothing was run.
+    """
     watched = _Watched()
     try:
         anyio.run(_watch, watched, config, open_run, opening, quiet)
@@ -111,7 +125,11 @@ def _run(config: Config, open_run: OpenRun, opening: Opening, as_json: bool, qui
         error = FuncforgeError("interrupted before the run began: there is nothing to resume")
         report_error(error, as_json=as_json)
         return INTERRUPTED
-    if as_json:
+    if story.kind == "compare":
+        from .comparing import tell_run
+
+        tell_run(open_reader(config.store.path), run.id, as_json=as_json, quiet=quiet)
+    elif as_json:
         print_json(evaluation_json(story) if story.kind == "evaluate" else run_json(story))
     if not (quiet and as_json):
         say_summary(story, config.store.path)

@@ -1,10 +1,13 @@
 """The settings of a run, and how they are read: TOML < environment < command line."""
 
-from .load import load_config, load_record, load_sandbox
+from .load import Purpose, load_config, load_record, load_sandbox
 from .sections import (
     AccountLimits,
     AgentConfig,
+    ArmConfig,
+    ArmParameters,
     BudgetConfig,
+    CompareConfig,
     Config,
     EnvironmentConfig,
     LimitsConfig,
@@ -23,7 +26,10 @@ from .sections import (
 __all__ = [
     "AccountLimits",
     "AgentConfig",
+    "ArmConfig",
+    "ArmParameters",
     "BudgetConfig",
+    "CompareConfig",
     "Config",
     "EnvironmentConfig",
     "LimitsConfig",
@@ -31,6 +37,7 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "PromptFile",
+    "Purpose",
     "SandboxConfig",
     "ScorerConfig",
     "SplitConfig",

@@ -14,7 +14,7 @@ from ...engine.errors import ConfigError
 from .problems import Problem, dotted, from_validation, raise_problems
 from .sections import SPLITS, Config, SandboxConfig
 
-Purpose = Literal["train", "evaluate"]
+Purpose = Literal["train", "evaluate", "compare"]
 PREFIX = "FUNCFORGE_"
 
 # keys that name a file or folder which must exist, and keys that may name a `file.py:function`
@@ -161,6 +161,9 @@ def _build(
         if purpose == "train" and config.tasks.train is None:
             message = "is missing: training needs tasks to learn from, e.g. train = 20"
             problems.append(Problem(source=file, key="tasks.train", message=message))
+        if purpose == "compare" and config.compare is None:
+            message = 'is missing: add two [[compare.arms]], each with name = "..." and a model'
+            problems.append(Problem(source=file, key="compare", message=message))
     raise_problems(problems)
     return config
 
@@ -205,6 +208,10 @@ def _put(data: dict[str, Any], key: tuple[str, ...], value: Any) -> bool:
 
 def _resolve(data: dict[str, Any], folder: Path) -> None:
     """Make relative paths absolute."""
+    for arm in _arms(data):
+        if arm["parameters"].endswith(".json"):
+            path = Path(arm["parameters"]).expanduser()
+            arm["parameters"] = os.path.abspath(folder / path)
     for key in _PATHS:
         value = _get(data, key)
         if isinstance(value, str) and not _remote(data, key):
@@ -224,6 +231,15 @@ def _missing_files(data: dict[str, Any], origin: Mapping[str, str], file: str) -
             message = f"there is no file or folder {path}"
             source = origin.get(dotted(key), file)
             yield Problem(source=source, key=dotted(key), message=message)
+
+
+def _arms(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Find the arms of a comparison that say where their parameters are."""
+    for name in ("arms", "learned"):
+        found = _get(data, ("compare", name))
+        for arm in found if isinstance(found, list) else ():
+            if isinstance(arm, dict) and isinstance(arm.get("parameters"), str):
+                yield arm
 
 
 def _remote(data: Mapping[str, Any], key: tuple[str, ...]) -> bool:

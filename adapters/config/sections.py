@@ -366,6 +366,83 @@ class ModelConfig(Section):
         return self
 
 
+class ArmParameters(Section):
+    """Parameters of an arm. The record keeps what they are: a resumed run sees no later change."""
+
+    source: str  # as it was written: a file of `export --format json`, or RUN[@VERSION]
+    body: dict[str, Any] | None = None  # filled in when the run is opened
+
+
+def _arm_parameters(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return None if value == "untrained" else {"source": value}
+
+
+ArmSource = Annotated[ArmParameters | None, BeforeValidator(_arm_parameters)]
+ArmName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f\"]+$")]
+
+
+class ArmConfig(Section):
+    """One side of a comparison."""
+
+    name: ArmName
+    model: ModelName | None = None  # None: the agent's
+    parameters: ArmSource = None  # None, or "untrained": nothing learned
+
+
+class LearnedConfig(Section):
+    """Something learned, to be evaluated on every one of `compare.models`."""
+
+    name: ArmName
+    parameters: ArmSource
+
+
+class CompareConfig(Section):
+    """Which arms are compared, and how sure the verdicts are to be."""
+
+    arms: Annotated[tuple[ArmConfig, ...], Field(strict=False)] = ()
+    # transfer: every model x (untrained, and everything learned) makes an arm
+    models: Annotated[tuple[ModelName, ...], Field(strict=False)] = ()
+    learned: Annotated[tuple[LearnedConfig, ...], Field(strict=False)] = ()
+    repeats: Count = 1  # episodes per task and arm
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05  # over all pairs together, by Holm's method
+    fail_if: Names = ()  # conditions of the regression gate, e.g. "accuracy(B) < accuracy(A)"
+    strict: bool = False  # whether the gate also fails where it cannot tell
+
+    def all_arms(self) -> tuple[ArmConfig, ...]:
+        """Return the arms, those of the transfer matrix after the ones that are named."""
+        sets = [(None, None), *((one.name, one.parameters) for one in self.learned)]
+        grid = [
+            ArmConfig(name=arm_name(model, learned), model=model, parameters=source)
+            for model in self.models
+            for learned, source in sets
+        ]
+        return (*self.arms, *grid)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.learned and not self.models:
+            raise ValueError("learned needs models: the ones on which it is evaluated")
+        arms = self.all_arms()
+        if len(arms) < 2:
+            raise ValueError(
+                "needs at least two arms: two [[compare.arms]], or models = [...] "
+                "with [[compare.learned]]"
+            )
+        seen: set[str] = set()
+        for arm in arms:
+            if arm.name in seen:
+                raise ValueError(f'two arms are named "{arm.name}": each needs a name of its own')
+            seen.add(arm.name)
+        return self
+
+
+def arm_name(model: str, learned: str | None) -> str:
+    """Return the name of an arm of the transfer matrix."""
+    return f"{model} + {learned}" if learned else model
+
+
 class StoreConfig(Section):
     """Where runs are kept. Relative to the working folder."""
 
@@ -395,12 +472,28 @@ class Config(Section):
     critic: CriticConfig | None = None
     selection: SelectionConfig = Field(default_factory=SelectionConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    compare: CompareConfig | None = None
     budget: BudgetConfig = Field(default_factory=BudgetConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     sandbox: SandboxConfig = Field(default_factory=SandboxConfig)
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     store: StoreConfig = Field(default_factory=StoreConfig)
     log: LogConfig = Field(default_factory=LogConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _model_of_an_arm(cls, data: Any) -> Any:
+        """Take the first arm's model where none is named for the agent."""
+        match data:
+            case {"agent": {"model": _}}:
+                return data
+            case {"compare": {"arms": [{"model": str(model)}, *_]}} | {
+                "compare": {"models": [str(model), *_]}
+            }:
+                agent = data.get("agent", {})
+                if isinstance(agent, dict):
+                    return {**data, "agent": {**agent, "model": model}}
+        return data
 
     @property
     def optimizer_model(self) -> str:
@@ -410,8 +503,12 @@ class Config(Section):
     @property
     def models_used(self) -> frozenset[str]:
         """Every model that the run may ask."""
-        critic = self.critic.model if self.critic else None
-        named = {self.agent.model, self.optimizer_model, self.scorer.model, critic}
+        if self.compare is not None:
+            arms = (arm.model or self.agent.model for arm in self.compare.all_arms())
+            named = {*arms, self.scorer.model}
+        else:
+            critic = self.critic.model if self.critic else None
+            named = {self.agent.model, self.optimizer_model, self.scorer.model, critic}
         return frozenset(model for model in named if model is not None)
 
     def record(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...engine.errors import ConfigError
 from ...engine.parameters import Parameters
 from ...engine.usage import NO_USAGE, Usage
 from ...storage.records import (
@@ -149,6 +150,30 @@ def tell(view: RunView) -> Story:
         ledger=view.ledger,
         costs=tuple(Cost(part=part, usage=usage) for part, usage in view.costs.items()),
         usage=summary.usage,
+    )
+
+
+def find_version(story: Story, wanted: str) -> Parameters:
+    """Return the version that a person means: start, result, a step's number, or a hash's start.
+
+    Raises:
+        ConfigError: There is none, or several.
+    """
+    if wanted in ("start", "0"):  # the curve begins at step 0
+        return story.initial
+    if wanted == "result":
+        return story.final
+    steps = {str(step.step): step.candidate for step in story.steps}
+    if wanted in steps:
+        return steps[wanted]
+    known = {p.version: p for p in (story.initial, story.final, *steps.values())}
+    found = [version for version in known if version.startswith(wanted)]
+    if len(found) == 1:
+        return known[found[0]]
+    problem = "several versions begin with" if found else "the run has no version"
+    raise ConfigError(
+        f"{problem} {wanted!r}; give start, result, a step from 0 to {len(steps)}, or a version: "
+        f"{', '.join(list(known)[:8])}"
     )
 
 

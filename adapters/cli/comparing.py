@@ -1,0 +1,102 @@
+"""The command `compare`, and what `resume` and `show` tell of a comparison."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ...storage.runs import RunReader
+from ..config import load_config
+from ..views.comparison.story import ComparisonStory, read_comparison
+from ..views.comparison.tables import Table, tables
+from ..views.comparison.told import comparison_json
+from ..views.lines import UNSAFE_WARNING
+from ..views.text import duration, gist, one_line, plural, printable, usd
+from ..wiring import Opening, open_comparison
+from .output import DONE, colours, print_json
+
+
+def compare(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
+    """Compare arms from a config file.
+
+    Raises:
+        FuncforgeError: Nothing was run: the config, the sandbox or the database cannot be used.
+    """
+    from .running import run_to_end
+
+    settings = load_config(config, overrides=overrides, purpose="compare")
+    return run_to_end(settings, partial(open_comparison, settings), Opening(), as_json, quiet)
+
+
+def tell_run(reader: RunReader, run_id: str, *, as_json: bool, quiet: bool) -> None:
+    """Print a comparison that ended or stopped: JSON to stdout, tables to stderr."""
+    story = read_comparison(reader.view(run_id), reader.path)
+    if as_json:
+        print_json(comparison_json(story))
+    if not (quiet and as_json):
+        print_tables(story, to_stdout=False)
+
+
+def show_run(reader: RunReader, run_id: str, *, as_json: bool) -> int:
+    """Show a stored comparison: JSON or tables, to stdout."""
+    story = read_comparison(reader.view(run_id), reader.path)
+    if as_json:
+        print_json(comparison_json(story))
+    else:
+        print_tables(story, to_stdout=True)
+    return DONE
+
+
+def print_tables(story: ComparisonStory, *, to_stdout: bool) -> None:
+    """Print all tables for people."""
+    from rich.console import Console
+
+    stream = sys.stdout if to_stdout else sys.stderr
+    coloured = colours(to_stdout=to_stdout)
+    console = Console(
+        file=stream, no_color=not coloured, highlight=False, width=None if coloured else 200
+    )
+    run = story.run
+    console.print(f"\n{_plain(run.name) or run.run_id}  {run.run_id}", style="bold", markup=False)
+    stopped = f" ({run.stopped_by})" if run.stopped_by else ""
+    console.print(
+        f"compare {run.status}{stopped}: {plural(len(story.arms), 'arm')}, "
+        f"{plural(story.tasks, 'task')} x {story.repeats}, seed {run.seed}, sandbox {run.sandbox}",
+        markup=False,
+    )
+    if run.sandbox == "unsafe":
+        console.print(UNSAFE_WARNING, style="bold red", markup=False)
+    if run.message:
+        console.print(one_line(gist(run.message), 600), style="yellow", markup=False)
+    for table in tables(story):
+        console.print()
+        console.print(_drawn(table))
+    usage = run.usage
+    console.print(
+        f"\nin all {plural(usage.calls, 'call')}, {usage.tokens:,} tokens, "
+        f"{usd(usage.cost_usd)}, {duration(run.seconds)}",
+        markup=False,
+    )
+
+
+def _drawn(table: Table) -> object:
+    from rich import box
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(title=table.title, caption=table.note, box=box.SIMPLE_HEAD, title_justify="left",
+                  caption_justify="left", title_style="bold", pad_edge=False)  # fmt: skip
+    for name in table.head:
+        drawn.add_column(name, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(_plain(cell), style=_STYLES.get(cell, "")) for cell in row))
+    return drawn
+
+
+_STYLES = {"best": "green", "void": "bold red", "stopped": "yellow"}
+
+
+def _plain(text: str) -> str:
+    return printable(" ".join(text.split()))

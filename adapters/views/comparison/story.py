@@ -1,0 +1,241 @@
+"""A stored comparison as the views tell it: every figure, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ....engine.comparison import arm_of, evaluation_of
+from ....engine.contrast import Contrast, contrasts
+from ....engine.parameters import Parameters
+from ....engine.statistics import Estimate, interval
+from ....storage.outcomes import AnsweredCall, Outcome, OutcomeReader
+from ....storage.records import RunView
+from ..story import Story, tell
+from .efficiency import Efficiency, efficiency
+
+Scores = Mapping[str, Sequence[float | None]]
+"""Task id -> the score of each repeat; None: failed, or not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmStory:
+    """One arm and what became of it."""
+
+    name: str
+    model: str
+    learned: str  # where its parameters come from; empty: untrained
+    parameters: Parameters
+    planned: int  # episodes
+    scored: int
+    failed: int
+    finished: bool  # False: void, or the run stopped before its end
+    estimate: Estimate | None  # None: it has no score that means anything
+    errors: Mapping[str, int] = field(default_factory=dict)  # kind of failure -> episodes
+    examples: Mapping[str, str] = field(default_factory=dict)  # kind -> one message
+    efficiency: Efficiency
+    best_for_cost: bool = False  # on the Pareto front of accuracy against cost
+    best_for_latency: bool = False
+
+    @property
+    def evaluation(self) -> str:
+        """The name of its evaluation."""
+        return evaluation_of(self.name)
+
+    @property
+    def state(self) -> str:
+        """One word: done, void, or stopped on the way."""
+        if self.finished:
+            return "done"
+        return "void" if self.failed else "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonStory:
+    """Everything that is told of a comparison."""
+
+    run: Story
+    alpha: float
+    repeats: int
+    tasks: int
+    arms: tuple[ArmStory, ...]
+    pairs: tuple[Contrast, ...]  # of the arms that are finished
+    scores: Mapping[str, Scores]  # arm -> its scores, whatever became of it
+    categories: Mapping[str, str]  # task id -> category; empty: the tasks have none
+
+    def arm(self, name: str) -> ArmStory:
+        """Return the arm of a name.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(name)
+
+
+def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
+    """Return a stored comparison with all its figures.
+
+    Args:
+        view: The run as the reader of runs gives it.
+        path: Its database.
+
+    Raises:
+        StoreError: The database cannot be read.
+    """
+    story = tell(view)
+    compare = _table(story.config.get("compare"))
+    repeats = int(compare.get("repeats", 1))
+    alpha = float(compare.get("alpha", 0.05))
+    with OutcomeReader(path) as reader:
+        outcomes = list(reader.outcomes(story.run_id))
+        calls: dict[str, list[AnsweredCall]] = {}
+        for call in reader.calls(story.run_id):
+            calls.setdefault(arm_of(call.evaluation), []).append(call)
+        categories = _categories(reader.metadata(story.run_id))
+        examples = reader.failures(story.run_id)
+    scores = _scores(outcomes, repeats)
+    sources = _sources(compare)
+    arms = []
+    for one in view.evaluations:
+        name = arm_of(one.evaluation)
+        parameters = view.parameters.get(one.version, Parameters())
+        mine = [outcome for outcome in outcomes if outcome.evaluation == one.evaluation]
+        arms.append(
+            _arm(
+                name,
+                parameters,
+                learned=sources.get(name, ""),
+                planned=one.planned or 0,
+                finished=one.score is not None,
+                alpha=alpha,
+                outcomes=mine,
+                scores=scores.get(name, {}),
+                calls=calls.get(name, []),
+                examples={
+                    kind: text for (at, kind), text in examples.items() if at == one.evaluation
+                },
+            )
+        )
+    arms.sort(key=lambda arm: _place(arm.name, sources))
+    finished = {arm.name: scores[arm.name] for arm in arms if arm.finished}
+    return ComparisonStory(
+        run=story,
+        alpha=alpha,
+        repeats=repeats,
+        tasks=len({outcome.task_id for outcome in outcomes}),
+        arms=_on_the_front(arms),
+        pairs=contrasts(finished, alpha=alpha, seed=story.seed),
+        scores=scores,
+        categories=categories,
+    )
+
+
+def _arm(
+    name: str,
+    parameters: Parameters,
+    *,
+    learned: str,
+    planned: int,
+    finished: bool,
+    alpha: float,
+    outcomes: Sequence[Outcome],
+    scores: Scores,
+    calls: Sequence[AnsweredCall],
+    examples: Mapping[str, str],
+) -> ArmStory:
+    scored = [outcome.score for outcome in outcomes if outcome.score is not None]
+    errors: dict[str, int] = {}
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            errors[outcome.failure] = errors.get(outcome.failure, 0) + 1
+    return ArmStory(
+        name=name,
+        model=parameters.model or "",
+        learned=learned,
+        parameters=parameters,
+        planned=planned,
+        scored=len(scored),
+        failed=len(outcomes) - len(scored),
+        finished=finished,
+        estimate=interval(scores, 1 - alpha) if finished else None,
+        errors=dict(sorted(errors.items())),
+        examples=examples,
+        efficiency=efficiency(
+            calls, scored=len(scored), solved=sum(score >= 1.0 for score in scored)
+        ),
+    )
+
+
+def _scores(outcomes: Sequence[Outcome], repeats: int) -> dict[str, dict[str, list[float | None]]]:
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for outcome in outcomes:
+        tasks = found.setdefault(arm_of(outcome.evaluation), {})
+        row = tasks.setdefault(outcome.task_id, [None] * repeats)
+        if outcome.repeat < repeats:
+            row[outcome.repeat] = outcome.score
+    return found
+
+
+def _categories(metadata: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the category of each task, where every task has one and there are several."""
+    found = {task: row.get("category") for task, row in metadata.items()}
+    kinds = set(found.values())
+    if None in kinds or len(kinds) < 2:
+        return {}
+    return {task: str(category) for task, category in found.items()}
+
+
+def _sources(compare: Mapping[str, Any]) -> dict[str, str]:
+    """Return arm -> where its parameters come from, in the order of the config."""
+    from ...config.sections import arm_name
+
+    def source(arm: Mapping[str, Any]) -> str:
+        return str(_table(arm.get("parameters")).get("source", ""))
+
+    found = {str(arm["name"]): source(arm) for arm in compare.get("arms", ())}
+    for model in compare.get("models", ()):
+        found[arm_name(model, None)] = ""
+        for learned in compare.get("learned", ()):
+            found[arm_name(model, learned["name"])] = str(learned["name"])
+    return found
+
+
+def _place(name: str, sources: Mapping[str, str]) -> int:
+    names = list(sources)
+    return names.index(name) if name in sources else len(names)
+
+
+def _on_the_front(arms: Sequence[ArmStory]) -> tuple[ArmStory, ...]:
+    """Mark the arms that no other beats in accuracy without being dearer, or slower."""
+    costs = {arm.name: arm.efficiency.usd_per_task for arm in arms}
+    times = {arm.name: (arm.efficiency.latency_s or (None,))[0] for arm in arms}
+    by_cost, by_time = _front(arms, costs), _front(arms, times)
+    return tuple(
+        replace(arm, best_for_cost=arm.name in by_cost, best_for_latency=arm.name in by_time)
+        for arm in arms
+    )
+
+
+def _front(arms: Sequence[ArmStory], prices: Mapping[str, float | None]) -> set[str]:
+    points = [
+        (arm.name, arm.estimate.score, price)
+        for arm in arms
+        if arm.estimate is not None and (price := prices[arm.name]) is not None
+    ]
+    return {
+        name
+        for name, score, price in points
+        if not any(
+            other >= score and cheap <= price and (other > score or cheap < price)
+            for _, other, cheap in points
+        )
+    }
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

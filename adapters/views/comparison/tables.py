@@ -1,0 +1,136 @@
+"""The tables of a comparison, as rows of text: the terminal, Markdown and CSV print the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .story import ArmStory, ComparisonStory
+from .told import (
+    NOT_STREAMED,
+    accuracy,
+    count,
+    difference,
+    errors,
+    money,
+    p_value,
+    seconds,
+    verdict,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of text; every cell is untrusted."""
+
+    title: str
+    note: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables(story: ComparisonStory) -> Iterator[Table]:
+    """Return the tables, the most asked-for first."""
+    yield _accuracies(story)
+    if story.pairs:
+        yield _differences(story)
+    yield _money(story)
+    yield _time(story)
+
+
+def _accuracies(story: ComparisonStory) -> Table:
+    return Table(
+        title="Accuracy",
+        note=f"with {100 * (1 - story.alpha):g} % intervals, clustered by task",
+        head=("arm", "model", "parameters", "accuracy", "tasks", "episodes", "failed", "errors"),
+        rows=tuple(
+            (
+                arm.name,
+                arm.model,
+                arm.learned or "untrained",
+                accuracy(arm),
+                count(arm.estimate.tasks if arm.estimate else 0),
+                f"{arm.scored:,} of {arm.planned:,}",
+                f"{arm.failed:,}",
+                errors(arm),
+            )
+            for arm in story.arms
+        ),
+    )
+
+
+def _differences(story: ComparisonStory) -> Table:
+    return Table(
+        title="Differences",
+        note=(
+            f"B minus A on the same tasks; p-values corrected for {len(story.pairs)} pairs (Holm); "
+            "intervals are not"
+        ),
+        head=("A", "B", "B - A", "p", "p (Holm)", "test", "tasks", "dropped", "verdict"),
+        rows=tuple(
+            (
+                pair.a,
+                pair.b,
+                difference(pair),
+                p_value(pair.p_value),
+                p_value(pair.p_holm),
+                pair.test,
+                f"{pair.tasks:,}",
+                f"{pair.dropped:,}",
+                verdict(pair),
+            )
+            for pair in story.pairs
+        ),
+    )
+
+
+def _money(story: ComparisonStory) -> Table:
+    return Table(
+        title="Money",
+        note="in USD, for all that was paid, failed episodes included; a task once is an episode",
+        head=("arm", "USD", "USD/task", "USD/solved", "tokens/task", "tokens/solved",
+              "cached", "discount", "Pareto"),
+        rows=tuple(_money_row(arm) for arm in story.arms),
+    )  # fmt: skip
+
+
+def _money_row(arm: ArmStory) -> tuple[str, ...]:
+    spent = arm.efficiency
+    share = "–" if spent.cached_share is None else f"{spent.cached_share * 100:.1f} %"
+    return (
+        arm.name,
+        money(spent.usage.cost_usd),
+        money(spent.usd_per_task),
+        money(spent.usd_per_solved),
+        count(spent.tokens_per_task),
+        count(spent.tokens_per_solved),
+        share,
+        money(spent.discount_usd),
+        "best" if arm.best_for_cost else "",
+    )
+
+
+def _time(story: ComparisonStory) -> Table:
+    return Table(
+        title="Time",
+        note="of one answered call; throughput while a call was under way",
+        head=("arm", "p50", "p95", "p99", "first token", "calls/min", "tokens/min", "retries",
+              "Pareto"),
+        rows=tuple(_time_row(arm) for arm in story.arms),
+    )  # fmt: skip
+
+
+def _time_row(arm: ArmStory) -> tuple[str, ...]:
+    spent = arm.efficiency
+    p50, p95, p99 = spent.latency_s or (None, None, None)
+    return (
+        arm.name,
+        seconds(p50),
+        seconds(p95),
+        seconds(p99),
+        NOT_STREAMED,
+        count(spent.calls_per_minute),
+        count(spent.tokens_per_minute),
+        f"{spent.retries:,}",
+        "best" if arm.best_for_latency else "",
+    )

@@ -1,0 +1,118 @@
+"""A comparison as the work of a run: the same tasks and repeats for every arm, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from .errors import EvaluationVoid, FuncforgeError, ModelError
+from .evaluation import Evaluation
+from .pace import Lane, Pace
+from .parameters import Parameters
+from .run import Desk, Work
+from .tasks import TaskSet
+from .together import together
+
+AHEAD = 64  # episodes that one arm may be ahead of another
+_PREFIX = "arm/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One side of a comparison: a model with parameters."""
+
+    name: str  # unique in the comparison
+    parameters: Parameters  # their `model` is the one that this arm asks
+
+    @property
+    def evaluation(self) -> str:
+        """The name of its evaluation in the run."""
+        return evaluation_of(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What a comparison leaves: an evaluation per arm, without scores and episodes."""
+
+    arms: Mapping[str, Evaluation]  # arm's name -> its evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing:
+    """Which arms are compared, and on what.
+
+    Every arm has a scheduler and a circuit of its own: what stops one stops no other. All share
+    the run's budget, journal and limits, so that two arms at one provider share its rate.
+    """
+
+    tasks: TaskSet
+    arms: tuple[Arm, ...]
+    repeats: int = 1
+
+    def work(self) -> Work[Compared]:
+        """Return the comparison as the work of a `Run`."""
+        return Work(do=self._do, stopped_by=lambda _: "done")
+
+    async def _do(self, desk: Desk) -> Compared:
+        """Run all arms to their end.
+
+        Raises:
+            EvaluationVoid: Arms have no score; raised when all the others have theirs.
+            BudgetExhausted, Interrupted, StoreError, ReplayDiffers: The run ends here.
+        """
+        pace = Pace(ahead=AHEAD)
+        lanes = [(arm, pace.lane()) for arm in self.arms]
+        done: dict[str, Evaluation] = {}
+        void: dict[str, FuncforgeError] = {}
+
+        async def run(arm: Arm, lane: Lane) -> None:
+            try:
+                done[arm.name] = await self._evaluate(desk, arm, lane)
+            except (EvaluationVoid, ModelError) as error:
+                void[arm.name] = error
+            except FuncforgeError as error:
+                desk.stop(error)
+                raise
+            finally:
+                lane.leave()
+
+        await together(*(partial(run, arm, lane) for arm, lane in lanes))
+        if void:
+            raise _void(self.arms, void)
+        return Compared(arms={arm.name: done[arm.name] for arm in self.arms})
+
+    async def _evaluate(self, desk: Desk, arm: Arm, lane: Lane) -> Evaluation:
+        return await desk.branch(lane.gate).evaluate(
+            arm.evaluation,
+            arm.parameters,
+            ((task, repeat) for task in self.tasks for repeat in range(self.repeats)),
+            planned=len(self.tasks) * self.repeats,
+            repeats=self.repeats,
+            keep=False,
+        )
+
+
+def evaluation_of(arm: str) -> str:
+    """Return the name of an arm's evaluation."""
+    return f"{_PREFIX}{arm}"
+
+
+def arm_of(evaluation: str) -> str:
+    """Return the name of the arm whose evaluation this is."""
+    return evaluation.removeprefix(_PREFIX)
+
+
+def _void(arms: tuple[Arm, ...], void: Mapping[str, FuncforgeError]) -> EvaluationVoid:
+    told = "; ".join(f"arm {arm.name!r}: {void[arm.name]}" for arm in arms if arm.name in void)
+    counted = [error for error in void.values() if isinstance(error, EvaluationVoid)]
+    causes: dict[str, int] = {}
+    for error in counted:
+        for kind, count in error.causes.items():
+            causes[kind] = causes.get(kind, 0) + count
+    return EvaluationVoid(
+        f"{len(void)} of {len(arms)} arms have no score: {told}",
+        failed=sum(error.failed for error in counted),
+        episodes=sum(error.episodes for error in counted),
+        causes=causes,
+    )
