@@ -9,9 +9,10 @@ from ...engine.errors import ConfigError
 from ...engine.parameters import Parameters, RemoveFunction, apply
 from ..exporters.json import export_json
 from ..views.ledger import ledger_rows
+from ..views.story import find_version
 from ..views.text import one_line, plural
 from .output import DONE, print_json, say, show
-from .reading import find_version, write_file
+from .reading import write_file
 from .stored import DEFAULT, open_reader, read_story
 
 
