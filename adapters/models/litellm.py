@@ -149,6 +149,6 @@ def _check_tools(resolved: ResolvedModel, request: Request) -> None:
 
 
 def _register_embedded(litellm: Any) -> None:
-    from .apprentice import register_embedded
+    from .embedded import register_embedded
 
     register_embedded(litellm)

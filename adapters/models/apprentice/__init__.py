@@ -12,7 +12,6 @@ stands in the prompt it is sent:
 It learns nothing where the right answers are not shown: set `feedback = "target"`.
 """
 
-from .chat import reply
-from .provider import register_embedded
+from .chat import optimizes, reply
 
-__all__ = ["register_embedded", "reply"]
+__all__ = ["optimizes", "reply"]

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from funcforge.adapters.models.apprentice import register_embedded, reply
+from funcforge.adapters.models.apprentice import reply
+from funcforge.adapters.models.embedded import register_embedded
 from funcforge.adapters.models.litellm import LiteLLMModel
 from funcforge.adapters.models.loading import load_litellm
 from funcforge.engine.errors import ModelConfigError
@@ -88,7 +89,7 @@ async def test_registering_again_changes_nothing(model: LiteLLMModel) -> None:
 
 
 async def test_another_embedded_model_does_not_exist(model: LiteLLMModel) -> None:
-    with pytest.raises(ModelConfigError, match="there is embedded/apprentice"):
+    with pytest.raises(ModelConfigError, match="there are embedded/apprentice, embedded/critic"):
         await model.complete(Request(model="embedded/master", messages=ASKED.messages))
 
 

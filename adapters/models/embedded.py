@@ -1,18 +1,27 @@
-"""The apprentice as a LiteLLM provider, so that it takes the same path as any other model."""
+"""The models that come with the package, as a LiteLLM provider: they take any model's path.
+
+    embedded/apprentice           solves by the functions it learns, and writes them
+    embedded/critic               judges trajectories by plain rules, imperfectly
+    embedded/critic-random        judges by chance        } for measuring what a training does
+    embedded/critic-adversarial   prefers what is bad     } with a bad critic
+    embedded/critic-yes           finds everything good   }
+
+None of them is a language model.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
 
-from ....engine.messages import Message, Reply, Request, Tool, ToolCall
-from .chat import optimizes, reply
+from ...engine.messages import Message, Reply, Request, Tool, ToolCall
+from . import apprentice, embedded_critic
 
 PROVIDER = "embedded"
-MODEL = "apprentice"
 _PRICES: Mapping[str, Any] = {
     "litellm_provider": PROVIDER,
     "mode": "chat",
@@ -22,10 +31,24 @@ _PRICES: Mapping[str, Any] = {
 }
 
 
-def register_embedded(litellm: Any) -> None:
-    """Register `embedded/apprentice` with LiteLLM. Doing so again changes nothing.
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A program that answers requests. Pure: equal requests, equal replies."""
 
-    LiteLLM keeps its providers and prices in tables of the process; this adds one entry to each,
+    reply: Callable[[Request], Reply]
+    takes_long: Callable[[Request], bool] = lambda request: False  # answered in a thread
+
+
+MODELS: Mapping[str, Embedded] = {
+    "apprentice": Embedded(apprentice.reply, apprentice.optimizes),
+    **{name: Embedded(reply) for name, reply in embedded_critic.CRITICS.items()},
+}
+
+
+def register_embedded(litellm: Any) -> None:
+    """Register the provider with LiteLLM. Doing so again changes nothing.
+
+    LiteLLM keeps its providers and prices in tables of the process; this adds entries to each,
     under a name of our own.
     """
     if any(item["provider"] == PROVIDER for item in litellm.custom_provider_map):
@@ -33,7 +56,7 @@ def register_embedded(litellm: Any) -> None:
     handler = _handler(litellm)
     litellm.custom_provider_map.append({"provider": PROVIDER, "custom_handler": handler})
     # without an entry LiteLLM searches its price map in vain, several times a call
-    litellm.register_model({f"{PROVIDER}/{MODEL}": dict(_PRICES)})
+    litellm.register_model({f"{PROVIDER}/{name}": dict(_PRICES) for name in MODELS})
     utils: Any = importlib.import_module("litellm.utils")
     utils.custom_llm_setup()
 
@@ -41,31 +64,32 @@ def register_embedded(litellm: Any) -> None:
 def _handler(litellm: Any) -> Any:
     from litellm.llms.custom_llm import CustomLLM, CustomLLMError
 
-    class Apprentice(CustomLLM):
+    class Handler(CustomLLM):
         """Answers chat completions. LiteLLM passes everything by keyword."""
 
         async def acompletion(self, *_: Any, **given: Any) -> Any:
-            _check(given["model"], CustomLLMError)
-            request = _request(given)
+            model, request = _find(given["model"], CustomLLMError), _request(given)
             # a search takes up to seconds; the event loop goes on meanwhile
             answer = (
-                await anyio.to_thread.run_sync(reply, request)
-                if optimizes(request)
-                else reply(request)
+                await anyio.to_thread.run_sync(model.reply, request)
+                if model.takes_long(request)
+                else model.reply(request)
             )
             return _fill(given["model_response"], given["model"], answer, litellm)
 
         def completion(self, *_: Any, **given: Any) -> Any:
-            _check(given["model"], CustomLLMError)
-            answer = reply(_request(given))
+            answer = _find(given["model"], CustomLLMError).reply(_request(given))
             return _fill(given["model_response"], given["model"], answer, litellm)
 
-    return Apprentice()
+    return Handler()
 
 
-def _check(model: str, error: type[Exception]) -> None:
-    if model != MODEL:
-        raise error(404, f"there is no model {PROVIDER}/{model}; there is {PROVIDER}/{MODEL}")
+def _find(name: str, error: type[Exception]) -> Embedded:
+    model = MODELS.get(name)
+    if model is None:
+        known = ", ".join(f"{PROVIDER}/{one}" for one in MODELS)
+        raise error(404, f"there is no model {PROVIDER}/{name}; there are {known}")
+    return model
 
 
 def _request(given: Mapping[str, Any]) -> Request:
@@ -75,6 +99,8 @@ def _request(given: Mapping[str, Any]) -> Request:
         messages=tuple(_message(message) for message in given["messages"]),
         tools=tuple(_tool(tool["function"]) for tool in parameters.get("tools") or ()),
         tool_choice="none" if parameters.get("tool_choice") == "none" else "auto",
+        temperature=parameters.get("temperature"),
+        seed=parameters.get("seed"),
     )
 
 
