@@ -416,7 +416,7 @@ def make_optimizer(config: Config) -> Optimizer:
             temperature=optimizer.temperature,
             progressive=optimizer.progressive,
             prompt=optimizer.prompt.text if optimizer.prompt else None,
-            frozen_tools=(PYTHON.name,),
+            frozen_tools=(PYTHON.name, *world_tools(config)),
             packages=importable(config.sandbox.packages),
         )
     )
@@ -430,6 +430,16 @@ def make_demonstration_optimizer(config: Config) -> Optimizer:
         make_strategy(SelectionSettings(**config.selection.model_dump())),
         per_step=config.optimizer.demonstrations_per_step,
     )
+
+
+def world_tools(config: Config) -> tuple[str, ...]:
+    """Return the names of an environment's tools, where they are known before it is opened."""
+    if config.environment is None or config.environment.kind != "api_bank":
+        return ()
+    from .environments.api_bank import ApiBank
+
+    environment = make_environment(config)
+    return environment.names if isinstance(environment, ApiBank) else ()
 
 
 def importable(packages: Sequence[str]) -> tuple[str, ...]:
@@ -493,6 +503,11 @@ def make_environment(config: Config) -> Environment | None:
     settings = config.environment
     if settings is None:
         return None
+    if settings.kind == "api_bank":
+        from .environments.api_bank import api_bank
+
+        shared = config.tasks.path if config.tasks.kind == "api_bank" else None
+        return api_bank(settings.path or shared)
     options = dict(settings.options)
     if settings.path is not None:
         options["path"] = settings.path

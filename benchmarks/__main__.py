@@ -14,6 +14,7 @@ QUESTIONS = {
     "recorded_dialogues": "do the agents and scorers take what real models wrote?",
     "recorded_calls": "do recorded functions do in the sandbox what they did?",
     "recorded_proposals": "does the optimizer take what real models proposed?",
+    "api_bank": "do the recorded API calls give what they gave?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
 }

@@ -26,10 +26,14 @@ class TaskIndex:
     digests: array[int] = field(default_factory=lambda: array("Q"))  # hash of all content
     categories: array[int] = field(default_factory=lambda: array("H"))  # place in `names`
     names: list[str] = field(default_factory=list)
+    groups: dict[int, int] = field(default_factory=dict)  # position -> hash, where there is one
     _places: dict[str, int] = field(default_factory=dict, repr=False)
 
-    def add(self, task_id: str, content: str, category: str = "") -> None:
+    def add(self, task_id: str, content: str, category: str = "", group: str | None = None) -> None:
         """Note one more task.
+
+        Args:
+            group: Tasks of one group never stand in two splits: what one shows, another asks.
 
         Raises:
             TaskError: More than 65,535 categories: the column holds something else.
@@ -40,6 +44,8 @@ class TaskIndex:
                 raise TaskError("more than 65,535 categories; is the category column an id?")
             place = self._places[category] = len(self.names)
             self.names.append(category)
+        if group is not None:
+            self.groups[len(self.keys)] = hash64(group)
         self.keys.append(hash64(task_id))
         self.digests.append(hash64(content))
         self.categories.append(place)
@@ -131,6 +137,8 @@ def split(
 ) -> Splits:
     """Draw the splits at random, each task into one at most.
 
+    A group that a split's count cuts through loses its other tasks, so that counts stay exact.
+
     Args:
         tasks: The pool.
         sizes: What each split takes; "rest" takes what the others leave.
@@ -142,7 +150,7 @@ def split(
         TaskError: The pool is too small, a split would be empty, or a category is unknown.
     """
     index = tasks.index
-    order: Positions = shuffled(index.keys, seed)
+    order: Positions = shuffled(_lots(index), seed)
     if stratify:
         order = proportional(order, index.categories, len(index.names))
     _check_categories(index.names, sizes, source)
@@ -157,7 +165,28 @@ def split(
         if len(positions) < wanted:
             raise TaskError(_too_few(index, sizes, name, len(positions)), file=source, key=name)
         picked[name] = PickedTaskSet(tasks, positions)
+        _close_groups(index, positions, taken)
     return Splits(**picked)
+
+
+def _lots(index: TaskIndex) -> Sequence[int]:
+    """Return what each task is drawn by: its id, or its group, so that groups stay together."""
+    if not index.groups:
+        return index.keys
+    lots = array("Q", index.keys)
+    for position, group in index.groups.items():
+        lots[position] = group
+    return lots
+
+
+def _close_groups(index: TaskIndex, drawn: Positions, taken: bytearray) -> None:
+    """Take the groups that were drawn from out of the pool."""
+    if not index.groups:
+        return
+    closed = {index.groups[position] for position in drawn if position in index.groups}
+    for position, group in index.groups.items():
+        if group in closed:
+            taken[position] = 1
 
 
 def shuffled(keys: Sequence[int], seed: int) -> array[int]:

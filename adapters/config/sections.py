@@ -148,11 +148,12 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 class TasksConfig(Section):
     """Where the tasks come from, and which are for learning, deciding and the sealed test."""
 
-    kind: Literal["jsonl", "csv", "parquet", "huggingface", "gsm8k", "math", "tabmwp", "gaia"] = (
-        "jsonl"
-    )
+    kind: Literal[
+        "jsonl", "csv", "parquet", "huggingface", "gsm8k", "math", "tabmwp", "gaia", "api_bank"
+    ] = "jsonl"
     path: str | None = None  # file or folder; Hugging Face: name of the data set
-    subset: str | None = None  # Hugging Face: the configuration's name
+    # Hugging Face: the configuration's name; api_bank: "calls" (None) or "replies"
+    subset: str | None = None
     # task field (id, prompt, target, files, ...) -> column; empty: the columns have those names
     fields: dict[str, str] = Field(default_factory=dict)
     category: str | None = None  # column with the category
@@ -216,8 +217,9 @@ class TasksConfig(Section):
 class EnvironmentConfig(Section):
     """The world that the tasks are set in: stateful tools, fresh for each episode."""
 
-    kind: Annotated[str, _kind()]
-    path: str | None = None  # a file or folder with its data, passed on as `path`
+    kind: Annotated[str, _kind("api_bank")]
+    # a file or folder with its data, passed on as `path`; api_bank: None for that of the tasks
+    path: str | None = None
     timeout_s: Seconds = 30.0  # one call; a call that takes longer fails the episode
     options: dict[str, Any] = Field(default_factory=dict)  # keyword arguments of your own one
 
@@ -229,7 +231,7 @@ class ScorerConfig(Section):
         str,
         _kind(
             "exact", "numeric", "multiple_choice", "text_overlap", "math", "gsm8k", "tabmwp",
-            "gaia", "model_graded",
+            "gaia", "model_graded", "api_bank",
         ),
     ] = "exact"  # fmt: skip
     tolerance: Annotated[float, Field(ge=0)] | None = None  # numeric: absolute

@@ -33,6 +33,7 @@ class FileTaskSet:
         stem: Ids of rows without one are `stem-ROW`.
         limit: Read no more rows than this.
         finish: Called on each task that is handed out, such as to write a file of it.
+        group: Metadata that names groups, which no splits part.
 
     Raises:
         TaskError: A row is wrong, an id is used twice, there is no row.
@@ -46,11 +47,13 @@ class FileTaskSet:
         stem: str,
         limit: int | None = None,
         finish: Callable[[Task], Task] = _as_read,
+        group: str | None = None,
     ) -> None:
         self._records = records
         self._read = read
         self._stem = stem
         self._finish = finish
+        self._group = group
         self._offsets = array("Q")
         self._sizes = array("I")
         self._lines = array("I")
@@ -93,7 +96,8 @@ class FileTaskSet:
             content = content_of(task)
         except (ValueError, TypeError) as error:
             raise TaskError(f"the row cannot be kept as JSON: {error}", file=where) from None
-        self.index.add(task.id, content, str(task.metadata.get("category", "")))
+        group = None if self._group is None else str(task.metadata[self._group])
+        self.index.add(task.id, content, str(task.metadata.get("category", "")), group)
         self._offsets.append(record.offset)
         self._sizes.append(record.size)
         self._lines.append(record.line)

@@ -34,6 +34,7 @@ def load_task_set(settings: SourceSettings) -> FileTaskSet:
         _reader(settings, path),
         stem=path.stem if settings.split is None else settings.split,
         limit=settings.limit,
+        group="group" if settings.kind == "api_bank" else None,
         **({"finish": TableFiles()} if settings.kind == "tabmwp" else {}),
     )
 
@@ -93,6 +94,10 @@ def _records(settings: SourceSettings, path: Path) -> Records:
             rows = hub_rows(settings.path, settings.subset, settings.split)
         case "tabmwp":
             rows = problems(path)
+        case "api_bank":
+            from .api_bank import api_bank_rows
+
+            rows = api_bank_rows(path, settings.subset)
         case "math" if path.is_dir():
             rows = problem_files(path)
         case _ if path.suffix.lower() == ".parquet" or settings.kind == "parquet":
@@ -113,6 +118,10 @@ def _reader(settings: SourceSettings, path: Path) -> Reader:
             return TabmwpReader(needs_target=needed)
         case "gaia":
             return GaiaReader(folder=path.parent, needs_target=needed)
+        case "api_bank":
+            from .api_bank import ApiBankReader
+
+            return ApiBankReader()
     return MappedReader(settings)
 
 

@@ -8,7 +8,9 @@ from typing import Literal
 
 from ...engine.tasks import Split
 
-Kind = Literal["jsonl", "csv", "parquet", "huggingface", "gsm8k", "math", "tabmwp", "gaia"]
+Kind = Literal[
+    "jsonl", "csv", "parquet", "huggingface", "gsm8k", "math", "tabmwp", "gaia", "api_bank"
+]
 
 LINE_BYTES = 16_000_000  # one row of a file
 TEXT_CHARACTERS = 1_000_000  # one text field; more than any model reads
@@ -20,7 +22,8 @@ class SourceSettings:
 
     path: str  # file or folder; Hugging Face: name of the data set or a folder
     kind: Kind = "jsonl"
-    subset: str | None = None  # Hugging Face: the configuration's name
+    # Hugging Face: the configuration's name; api_bank: "calls" (None) or "replies"
+    subset: str | None = None
     split: str | None = None  # Hugging Face: the split's name there
     # task field (id, prompt, target, files, category or any other name) -> column
     fields: Mapping[str, str] = field(default_factory=dict)

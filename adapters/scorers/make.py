@@ -24,7 +24,7 @@ from .user import own_scorer
 
 KINDS = (
     "exact", "numeric", "multiple_choice", "text_overlap", "math", "gsm8k", "tabmwp", "gaia",
-    "model_graded",
+    "model_graded", "api_bank",
 )  # fmt: skip
 _SHOWN_TRACE = 4_000
 _SHOWN_ERROR = 500  # characters; the trace may be cut off behind it
@@ -121,6 +121,10 @@ def _scorer(settings: ScorerSettings, judge: Judge | None) -> Scorer:
         return MathScorer(timeout_s=settings.timeout_s)
     if settings.kind == "model_graded":
         return ModelGraded(settings, judge)
+    if settings.kind == "api_bank":
+        from .api_bank import api_bank
+
+        return api_bank
     if ":" in settings.kind:
         return own_scorer(settings)
     allowed = ", ".join(KINDS)
