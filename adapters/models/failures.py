@@ -62,6 +62,7 @@ _NOT_A_REPLY = re.compile(
     r"|invalid response object|validation error|object has no attribute",
     re.IGNORECASE,
 )
+_UNREAD = "Error converting to valid response block"
 # what an error calls itself, where LiteLLM loses its status on the way
 _TYPES = {
     '"permission_error"': 403,
@@ -156,6 +157,8 @@ def from_litellm(source: Source, error: Exception) -> ModelError:
     name = type(error).__name__
     text = str(error)
     status = getattr(error, "status_code", None)
+    if _UNREAD in text:  # LiteLLM calls that a bad request
+        return unreadable(source, text.partition(_UNREAD)[2].lstrip("="))
     if name in {"ContextWindowExceededError"}:
         return _refused(source, "context_too_long", _said(source, text))
     if name == "ContentPolicyViolationError":

@@ -10,19 +10,25 @@ import importlib
 import inspect
 import json
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
+import anyio.to_thread
 import orjson
+from yarl import URL
 
 from ...engine.messages import Request
 from .chat import chat_tools
 from .failures import connection_lost, from_status, unreadable
+from .handlers import HANDLER_WIRE, has_lasting_aws_key
 from .loading import is_tested_version, litellm_version
 from .resolution import ResolvedModel
-from .wires import ANTHROPIC_WIRE, OPENAI_WIRE, Letter, Unproven, Wire, make_wire
+from .spelling import Letter, Unproven, Wire
+from .wires import FAST, make_wire
 
 LARGEST_REPLY = 16 * 1024 * 1024  # bytes, after decompression
 LARGEST_ERROR = 64 * 1024
@@ -40,6 +46,8 @@ _VARIABLES = (
     "ANTHROPIC_AUTH_TOKEN",
     "LITELLM_ANTHROPIC_DISABLE_URL_SUFFIX",
 )
+# whose base URL LiteLLM's mapping or handler puts in
+_KNOWN_PLACES = frozenset({"openai", "anthropic"}) | HANDLER_WIRE
 _KNOWN_EXTRA = frozenset(
     {"top_p", "presence_penalty", "frequency_penalty", "reasoning_effort", "parallel_tool_calls"}
     | {"user", "logit_bias", "thinking"}
@@ -68,6 +76,8 @@ class FastLane:
             Unproven: Nothing was sent: it must take the other lane.
             ModelError: No usable reply.
         """
+        if resolved.provider == "bedrock" and "boto3" not in sys.modules:
+            await anyio.to_thread.run_sync(_import_boto3)  # half a second
         wire = self._wire(resolved, request)
         if wire is None:
             raise Unproven(self.reasons[resolved.model])
@@ -108,7 +118,10 @@ class FastLane:
             self._session = _session()
         try:
             async with self._session.post(
-                letter.url, data=letter.body, headers=letter.headers, allow_redirects=False
+                URL(letter.url, encoded=letter.url_is_final),
+                data=letter.body,
+                headers=letter.headers,
+                allow_redirects=False,
             ) as response:
                 limit = LARGEST_REPLY if response.status == 200 else LARGEST_ERROR
                 raw = await _read(response, limit)
@@ -128,7 +141,7 @@ class FastLane:
             reason = f"self-check failed: {type(error).__name__}: {error}"
         if resolved.model not in self.reasons:
             self.reasons[resolved.model] = reason
-            if self._notice is not None and resolved.provider in OPENAI_WIRE | ANTHROPIC_WIRE:
+            if self._notice is not None and resolved.provider in FAST:
                 self._notice(f"{resolved.model} is asked through LiteLLM's slower call: {reason}")
         return None
 
@@ -138,7 +151,7 @@ class FastLane:
         Raises:
             Unproven: There is such a thing.
         """
-        if resolved.provider not in OPENAI_WIRE | ANTHROPIC_WIRE:
+        if resolved.provider not in FAST:
             raise Unproven(f"provider {resolved.provider} has no fast lane")
         if not is_tested_version():
             version = ".".join(map(str, litellm_version()))
@@ -146,9 +159,10 @@ class FastLane:
         odd = set(resolved.settings.extra) - _KNOWN_EXTRA
         if odd:
             raise Unproven(f"extra parameters {', '.join(sorted(odd))}")
-        if resolved.key is None:
+        lasts = resolved.provider == "bedrock" and has_lasting_aws_key()
+        if resolved.key is None and not lasts:
             raise Unproven("LiteLLM finds the credentials")
-        if resolved.base_url is None and resolved.provider not in {"openai", "anthropic"}:
+        if resolved.base_url is None and resolved.provider not in _KNOWN_PLACES:
             raise Unproven("LiteLLM finds the base URL")
         if any(getattr(self._litellm, name, None) for name in _GLOBALS):
             raise Unproven("the application sets LiteLLM's globals")
@@ -200,6 +214,11 @@ def _check_endpoint(litellm: Any, resolved: ResolvedModel, request: Request) -> 
     info, _ = check(**{name: value for name, value in given.items() if name in known})
     if info.get("mode") == "responses":
         raise Unproven("asked at OpenAI's responses endpoint")
+
+
+def _import_boto3() -> None:
+    with suppress(ImportError):  # an optional part: without it LiteLLM says what is missing
+        importlib.import_module("boto3")
 
 
 def _session() -> aiohttp.ClientSession:

@@ -18,11 +18,12 @@ from .acompletion import AcompletionLane
 from .failures import FIX, transient, unreadable
 from .fast import FastLane
 from .loading import load_litellm
-from .replies import bound_counts, make_reply, read_counts, read_reply
+from .replies import bound_counts, make_reply, read_counts, read_reply, steady_ids
 from .resolution import EMBEDDED, ResolvedModel, litellm_cost, resolve
 from .settings import ModelSettings
-from .wires import Unproven
+from .spelling import Unproven
 
+_WITHOUT_IDS = frozenset({"gemini", "vertex_ai", "vertex_ai_beta"})  # their calls have none
 _DEFAULTS = ModelSettings()
 
 
@@ -90,6 +91,8 @@ class LiteLLMModel:
         try:
             with anyio.fail_after(resolved.settings.timeout_s):
                 body = await self._ask(resolved, request)
+            if resolved.provider in _WITHOUT_IDS:
+                steady_ids(body)
         except TimeoutError as error:
             limit_s = resolved.settings.timeout_s
             raise transient(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ...engine.errors import InvalidReply
@@ -14,8 +16,11 @@ from .prices import TokenCounts
 
 LONGEST_TEXT = 1_000_000  # characters of a text or of one call's arguments
 LONGEST_NAME = 256
+LONGEST_ID = 16_384  # Gemini's ids carry a signature of its thoughts, which it wants back
 MOST_CALLS = 128
 MOST_TOKENS = 1_000_000_000  # no bill says more; a larger number is nonsense
+
+_THOUGHTS = "__thought__"  # LiteLLM's separator between an id and a signature
 
 _FINISHES: dict[str, Finish] = {
     "stop": "stop",
@@ -58,6 +63,24 @@ def read_reply(body: Any) -> tuple[Message, Finish, str]:
         reasoning = said.get("reasoning")
     message = Message(role="assistant", content=content, tool_calls=calls)
     return message, finish, _bounded(_text(reasoning))[0]
+
+
+def steady_ids(body: Any) -> None:
+    """Replace the ids of calls by ones that follow from the call.
+
+    For providers that give none, where LiteLLM makes up random ones: with those, equal replies
+    would not be equal, and no recorded request would be found again.
+    """
+    with suppress(AttributeError, KeyError, TypeError):  # another form is judged when it is read
+        for choice in body["choices"]:
+            for at, call in enumerate(choice["message"]["tool_calls"] or ()):
+                call["id"] = _steady(at, call["id"], **call["function"])
+
+
+def _steady(at: int, given: Any, name: Any, arguments: Any) -> str:
+    said = f"{at}\0{name}\0{arguments}".encode("utf-8", "surrogatepass")
+    _, mark, thoughts = str(given).partition(_THOUGHTS)
+    return f"call_{hashlib.sha256(said).hexdigest()[:24]}{mark}{thoughts}"
 
 
 def read_counts(usage: Any) -> TokenCounts | None:
@@ -137,7 +160,7 @@ def _calls(found: Any) -> tuple[tuple[ToolCall, ...], bool]:
         any_cut = any_cut or cut
         wanted = item.get("id")
         # results refer to calls by id: each needs one of its own
-        if not isinstance(wanted, str) or not wanted or len(wanted) > LONGEST_NAME:
+        if not isinstance(wanted, str) or not wanted or len(wanted) > LONGEST_ID:
             wanted = f"call_{number}"
         while wanted in seen:
             wanted = f"{wanted}_{number}"

@@ -44,6 +44,7 @@ _BASE_VARIABLES = {
     "openai": ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     "anthropic": ("ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"),
     "azure": ("AZURE_API_BASE",),
+    "gemini": ("GEMINI_API_BASE",),
 }
 
 

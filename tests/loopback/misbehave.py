@@ -10,8 +10,9 @@ from typing import Any, NoReturn, Protocol
 import orjson
 from aiohttp import web
 
+from .dialects import render, render_error
 from .faults import Fault
-from .wire import Ask, Say, render, render_error
+from .wire import Ask, Say
 
 _HTML = "<html><head><title>Bad gateway</title></head><body>nginx</body></html>"
 
@@ -130,12 +131,24 @@ def _changed(ask: Ask, say: Say, fault: Fault) -> dict[str, Any]:
         return render(ask, Say(finish="content_filter", **counts), 0)
     body = render(ask, say, 0)
     if fault is Fault.EMPTY_CHOICES:
-        body["choices" if ask.wire == "openai" else "content"] = []
-        if ask.wire == "anthropic":  # no content is an answer there, but not at no token
-            body["usage"]["output_tokens"] = 0
-    elif fault is Fault.MISSING_USAGE:
-        del body["usage"]
+        return _emptied(ask, body)
+    if fault is Fault.MISSING_USAGE:
+        del body["usageMetadata" if ask.wire == "gemini" else "usage"]
     return body
+
+
+def _emptied(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
+    match ask.wire:
+        case "openai":
+            return body | {"choices": []}
+        case "anthropic":  # no content is an answer there, but not at no token
+            return body | {"content": [], "usage": body["usage"] | {"output_tokens": 0}}
+        case "gemini":
+            return body | {"candidates": []}
+    return body | {
+        "output": {"message": {"role": "assistant", "content": []}},
+        "usage": body["usage"] | {"outputTokens": 0},
+    }
 
 
 async def _send(

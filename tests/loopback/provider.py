@@ -1,4 +1,4 @@
-"""A real HTTP provider on 127.0.0.1 that speaks OpenAI's and Anthropic's chat formats.
+"""A real HTTP provider on 127.0.0.1: the chat formats of OpenAI, Anthropic, Gemini and Bedrock.
 
     async with LoopbackProvider(brain=lambda ask: text("4")) as provider:
         provider.openai_base_url, provider.anthropic_base_url, provider.ledger
@@ -20,10 +20,11 @@ from typing import Self
 import orjson
 from aiohttp import web
 
+from .dialects import parse, render, render_error
 from .faults import Fault, Faults, RateLimiter
 from .ledger import Entry, Ledger
 from .misbehave import UNANSWERED, refuse, spoil
-from .wire import Ask, BadAsk, Say, Wire, parse, render, render_error
+from .wire import Ask, BadAsk, Say, Wire
 
 Brain = Callable[[Ask], Say | Awaitable[Say]]
 
@@ -107,6 +108,10 @@ class LoopbackProvider:
             return await self._answer("openai", request)
         if path.endswith("/messages"):
             return await self._answer("anthropic", request)
+        if path.endswith(":generateContent"):
+            return await self._answer("gemini", request)
+        if path.endswith("/converse"):
+            return await self._answer("bedrock", request)
         if path == "/ledger":
             return web.json_response(self.ledger.summary())
         return web.json_response({"error": {"message": f"no such path: {path}"}}, status=404)
@@ -138,13 +143,13 @@ class LoopbackProvider:
         self, wire: Wire, request: web.BaseRequest, entry: Entry, in_flight: int
     ) -> web.StreamResponse:
         try:
-            ask = parse(wire, await request.read(), key=entry.key)
+            ask = parse(wire, await request.read(), key=entry.key, path=request.path)
         except BadAsk as error:
             return _refusal(wire, entry, 400, "invalid_request_error", str(error))
         ask = replace(
             ask,
             attempt=self.ledger.attempt(ask.hash),
-            path=request.path,
+            path=request.raw_path,
             headers=request.headers,
         )
         entry.model, entry.hash, entry.attempt = ask.model, ask.hash, ask.attempt
@@ -190,6 +195,7 @@ def _refusal(wire: Wire, entry: Entry, status: int, kind: str, message: str) -> 
 def _credential(request: web.BaseRequest) -> str:
     headers = request.headers
     key = headers.get("x-api-key") or headers.get("api-key") or ""
+    key = key or headers.get("x-goog-api-key", "")
     return key or headers.get("authorization", "").removeprefix("Bearer ")
 
 
