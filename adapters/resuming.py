@@ -14,7 +14,7 @@ from .config import Config
 Key = tuple[str, ...]
 
 # these tables and keys say how far, how fast and where a run goes, and nothing of its results
-_FREE_TABLES = frozenset({"budget", "limits", "log", "store"})
+_FREE_TABLES = frozenset({"budget", "executor", "limits", "log", "store"})
 _FREE: frozenset[Key] = frozenset(
     {
         ("name",),

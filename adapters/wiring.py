@@ -16,7 +16,7 @@ from ..engine.acceptance import Acceptance
 from ..engine.acceptances import policy
 from ..engine.agent import Agent
 from ..engine.budget import Caps
-from ..engine.calls import CallScope, Retry
+from ..engine.calls import Retry
 from ..engine.checkpoint import RunKind, RunRecord
 from ..engine.comparison import Arm, Compared, Comparing
 from ..engine.errors import ConfigError, ReplayDiffers, ours_in
@@ -27,6 +27,7 @@ from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
 from ..engine.ports import AgentLimits, Environment, EventSink, ModelFacts, Scorer, Store
 from ..engine.run import Parts, Run, Work
+from ..engine.scope import CallScope
 from ..engine.selection import SelectionSettings, make_strategy
 from ..engine.signal import SignalScorer
 from ..engine.stopping import Stopping
@@ -160,7 +161,7 @@ async def _open(
 ) -> AsyncGenerator[Run[Result]]:
     async with _plain_errors(), AsyncExitStack() as stack:
         judge = _Judge()
-        parts = await _open_parts(config, stack, opening.store, judge)
+        parts = await _open_parts(config, stack, opening.store, judge, offline=opening.offline)
         if opening.offline:
             # the record knows nothing of caps: what was paid for once is not counted again
             parts = replace(parts, model=RecordOnly(config), caps=Caps(), cache=None)
@@ -264,7 +265,7 @@ class _Judge:
 
 
 async def _open_parts(
-    config: Config, stack: AsyncExitStack, store: Store | None, judge: _Judge
+    config: Config, stack: AsyncExitStack, store: Store | None, judge: _Judge, *, offline: bool
 ) -> Parts:
     from ..storage.database import open_store
     from .models.litellm import LiteLLMModel
@@ -278,9 +279,15 @@ async def _open_parts(
     # LiteLLM takes seconds to import: it does so in a thread while the sandbox warms up
     loading = await stack.enter_async_context(anyio.create_task_group())
     loading.start_soon(model.load)
+    crew = None
+    if config.executor.kind != "local" and not offline:  # a replay waits for nobody
+        from .executors.opening import open_workers
+
+        crew = await stack.enter_async_context(open_workers(config))
     sandbox = await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
     await model.load()
-    agent = config.agent
+    if crew is not None:
+        await crew.complete()
     return Parts(
         model=model,
         store=store,
@@ -289,15 +296,8 @@ async def _open_parts(
             config, await stack.enter_async_context(make_scorer(config, judge)), judge
         ),
         agent=make_agent(config),
-        agent_settings=AgentSettings(
-            model=agent.model,
-            temperature=agent.temperature,
-            seed=agent.seed,
-            python=agent.python,
-        ),
-        agent_limits=AgentLimits(
-            turns=agent.turns, tokens=agent.tokens, reply_tokens=agent.reply_tokens
-        ),
+        agent_settings=agent_settings(config),
+        agent_limits=agent_limits(config),
         caps=Caps(**config.budget.model_dump()),
         retry=retry_settings(config),
         rate_limits=_rate_limits(config, None),
@@ -310,7 +310,8 @@ async def _open_parts(
         max_failed_share=config.training.max_failed_share,
         cache=store if config.store.cache else None,
         environment=make_environment(config),
-        environment_timeout_s=config.environment.timeout_s if config.environment else 30.0,
+        environment_timeout_s=environment_timeout_s(config),
+        executor=crew.executor if crew is not None else None,
     )
 
 
@@ -471,6 +472,20 @@ def make_agent(config: Config) -> Agent:
     return ReactAgent(settings) if agent.kind == "react" else ToolCallingAgent(settings)
 
 
+def agent_settings(config: Config) -> AgentSettings:
+    """Return how the agent's model is asked."""
+    agent = config.agent
+    return AgentSettings(
+        model=agent.model, temperature=agent.temperature, seed=agent.seed, python=agent.python
+    )
+
+
+def agent_limits(config: Config) -> AgentLimits:
+    """Return the bounds of one episode."""
+    agent = config.agent
+    return AgentLimits(turns=agent.turns, tokens=agent.tokens, reply_tokens=agent.reply_tokens)
+
+
 def make_scorer(config: Config, judge: Judge | None = None) -> FencedScorer:
     """Build the scorer, to be used as `async with`.
 
@@ -492,6 +507,11 @@ def make_scorer(config: Config, judge: Judge | None = None) -> FencedScorer:
         options=scorer.options,
     )
     return make(settings, judge)
+
+
+def environment_timeout_s(config: Config) -> float:
+    """Return what a call of the environment may take."""
+    return config.environment.timeout_s if config.environment else 30.0
 
 
 def make_environment(config: Config) -> Environment | None:

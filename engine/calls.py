@@ -23,6 +23,7 @@ from .events import Event, ModelRetried
 from .limiter import Limiter, Permit
 from .messages import Reply, Request
 from .ports import CacheStore, CallStore, Clock, Model, ModelFacts
+from .scope import CallScope, Place
 from .usage import NO_USAGE, Usage
 
 CONGESTION = frozenset({"rate_limit", "overloaded"})
@@ -48,6 +49,10 @@ class Retry:
         ceiling = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1))
         drawn = random.Random(f"{seed}/{attempt}").uniform(0.1, 1.0) * ceiling  # noqa: S311 - jitter
         return max(drawn, retry_after_s or 0.0)
+
+
+Complete = Callable[[Request], Awaitable[Reply]]
+"""Asks a provider once; raises only `ModelError`s. `Model.complete`, here or in a worker."""
 
 
 @dataclass(slots=True)
@@ -136,32 +141,46 @@ class ModelCalls:
         return facts
 
     def scope(self, name: str, *, repeat: int = 0) -> CallScope:
-        """Return a numbered series of calls: those of one episode or of one step."""
-        return CallScope(self, name, repeat)
+        """Return a numbered series of calls: those of one episode, judgement or step."""
+        return CallScope(self, name, repeat=repeat)
 
-    async def recall(
-        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
-    ) -> Reply | None:
+    async def answer(
+        self, place: Place, complete: Complete | None = None, *, again: bool = False
+    ) -> Reply:
+        """Return the reply at this place: the one that was paid for, or else a new one.
+
+        Args:
+            complete: Who asks the provider, once leave is given; None: this process.
+            again: Whether this run may have asked it before, in a worker that is gone.
+
+        Raises:
+            ModelError: The provider does not answer, or will not.
+            BudgetExhausted: A cap of the run leaves no room.
+            ReplayDiffers: In a replay: the record holds no such call.
+        """
+        reply = await self._recall(place, again or self._resumed)
+        return await self._ask(place, complete or self._model.complete) if reply is None else reply
+
+    async def _recall(self, place: Place, recorded: bool) -> Reply | None:
         """Return the reply that was paid for at this place, by this run or a cached one."""
-        if self._resumed:
-            record = await self._journal.find_call(self.run_id, scope, index, request_hash)
+        if recorded:
+            record = await self._journal.find_call(
+                self.run_id, place.scope, place.index, place.request_hash
+            )
             if record is not None:
                 return record.reply
         if self.offline:
             raise ReplayDiffers(
-                f"call {index} of {scope} is not in the record: the replay asks something else "
-                f"(request {request_hash})"
+                f"call {place.index} of {place.scope} is not in the record: the replay asks "
+                f"something else (request {place.request_hash})"
             )
         if self._cache is not None:
-            return await self._from_cache(scope, index, repeat, request, request_hash)
+            return await self._from_cache(place, self._cache)
         return None
 
-    async def _from_cache(
-        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
-    ) -> Reply | None:
+    async def _from_cache(self, place: Place, cache: CacheStore) -> Reply | None:
         """Take a reply that another run paid for, and write it down as this run's too."""
-        assert self._cache is not None
-        found = await self._cache.find_cached(request_hash, repeat)
+        found = await cache.find_cached(place.request_hash, place.repeat)
         if found is None:
             return None
         self.saved += found.reply.usage
@@ -169,62 +188,47 @@ class ModelCalls:
         reply = replace(
             found.reply, usage=replace(found.reply.usage, calls=0, cost_pusd=0), latency_s=0.0
         )
-        place = (scope, index, repeat, request, request_hash)
-        await self._commit(*place, reply=reply, attempts=0)
+        await self._commit(place, reply, attempts=0)
         return reply
 
-    async def _commit(
-        self,
-        scope: str,
-        index: int,
-        repeat: int,
-        request: Request,
-        request_hash: str,
-        *,
-        reply: Reply,
-        attempts: int,
-    ) -> None:
+    async def _commit(self, place: Place, reply: Reply, *, attempts: int) -> None:
         await self._journal.commit_call(
             CallRecord(
                 run_id=self.run_id,
-                scope=scope,
-                index=index,
-                repeat=repeat,
-                request_hash=request_hash,
-                request=request,
+                scope=place.scope,
+                index=place.index,
+                repeat=place.repeat,
+                request_hash=place.request_hash,
+                request=place.request,
                 reply=reply,
                 attempts=attempts,
                 at_unix_s=self._clock.unix_s(),
             )
         )
 
-    async def ask(
-        self, scope: str, index: int, repeat: int, request: Request, request_hash: str
-    ) -> Reply:
-        """Ask the provider until it answers, and commit the answer.
-
-        Raises:
-            ModelError: It does not answer, or will not.
-            BudgetExhausted: A cap of the run leaves no room.
-        """
-        facts = self.facts(request.model)
+    async def _ask(self, place: Place, complete: Complete) -> Reply:
+        """Ask the provider until it answers, and commit the answer."""
+        model = place.request.model
+        facts = self.facts(model)
         attempt = 0
         while True:
             if self.circuit.error is not None:
                 raise self.circuit.error
             attempt += 1
             try:
-                reply = await self._attempt(request, facts)
+                reply = await self._attempt(place.request, facts, complete)
             except TransientModelError as error:
-                if attempt >= self._retry.attempts or self.circuit.down(request.model):
-                    self.circuit.gave_up(request.model)
+                if attempt >= self._retry.attempts or self.circuit.down(model):
+                    self.circuit.gave_up(model)
                     raise
-                wait_s = self._retry.wait_s(attempt, f"{scope}/{index}", error.retry_after_s)
+                wait_s = self._retry.wait_s(
+                    attempt, f"{place.scope}/{place.index}", error.retry_after_s
+                )
                 await self._publish(
                     ModelRetried(
                         run_id=self.run_id,
-                        scope=scope,
-                        model=request.model,
+                        scope=place.scope,
+                        model=model,
                         kind=error.kind,
                         attempt=attempt,
                         wait_s=wait_s,
@@ -234,14 +238,13 @@ class ModelCalls:
                 continue
             except (ModelConfigError, RequestRefused) as error:
                 if isinstance(error, ModelConfigError) or error.kind == "bad_request":
-                    self.circuit.note(scope, error)
+                    self.circuit.note(place.scope, error)
                 raise
-            self.circuit.answered(request.model)
-            place = (scope, index, repeat, request, request_hash)
-            await self._commit(*place, reply=reply, attempts=attempt)
+            self.circuit.answered(model)
+            await self._commit(place, reply, attempts=attempt)
             return reply
 
-    async def _attempt(self, request: Request, facts: ModelFacts) -> Reply:
+    async def _attempt(self, request: Request, facts: ModelFacts, complete: Complete) -> Reply:
         worst = facts.worst_case(request)
         limiter = self._limiter.account(facts.account)
         # the reservation comes second: room is not held while waiting for a slot
@@ -250,16 +253,18 @@ class ModelCalls:
             self.budget.reserve(worst) as reservation,
         ):
             try:
-                return await self._send(request, permit, reservation)
+                return await self._send(request, permit, reservation, complete)
             except BaseException:
                 self._journal.lose(self.run_id, reservation.spent)
                 raise
 
-    async def _send(self, request: Request, permit: Permit, reservation: Reservation) -> Reply:
+    async def _send(
+        self, request: Request, permit: Permit, reservation: Reservation, complete: Complete
+    ) -> Reply:
         sent_s = self._clock.monotonic_s()
         try:
             with anyio.fail_after(self._retry.call_timeout_s):
-                reply = await self._model.complete(request)
+                reply = await complete(request)
         except TimeoutError as error:
             permit.failed()
             raise TransientModelError(
@@ -284,50 +289,3 @@ def _settle_failure(reservation: Reservation, error: ModelError) -> None:
     """A refused request costs one call; one that broke off may have been billed in full."""
     if not error.billed:
         reservation.settle(Usage(calls=1))
-
-
-class CallScope:
-    """The model calls of one episode or one step, numbered in the order in which they are made.
-
-    The number and the request say which call it is: after a crash the same code asks the same
-    things in the same order and is answered from the journal, up to the call that was in
-    flight.
-    """
-
-    def __init__(self, calls: ModelCalls, name: str, repeat: int) -> None:
-        self.name = name
-        self.usage = NO_USAGE
-        self._calls = calls
-        self._repeat = repeat
-        self._next = 0
-        self._answered: dict[tuple[int, str], Reply] = {}
-
-    def rewind(self) -> None:
-        """Start over, for another attempt at the same episode: answered calls are kept."""
-        self._next = 0
-        self.usage = NO_USAGE
-
-    async def complete(self, request: Request) -> Reply:
-        """Return the model's reply, from the journal if it was paid for already.
-
-        Raises:
-            ModelError: The provider gives no usable reply.
-            BudgetExhausted: A cap of the run leaves no room.
-            ReplayDiffers: In a replay: the record holds no such call.
-        """
-        index = self._next
-        self._next += 1
-        request_hash = request.hash
-        reply = self._answered.get((index, request_hash))
-        if reply is None:
-            place = (self.name, index, self._repeat, request, request_hash)
-            reply = await self._calls.recall(*place)
-            if reply is None:
-                reply = await self._calls.ask(*place)
-            self._answered[index, request_hash] = reply
-        self.usage += reply.usage
-        return reply
-
-    def facts(self, model: str) -> ModelFacts:
-        """Return what is known of a model."""
-        return self._calls.facts(model)

@@ -13,6 +13,7 @@
     ├── SandboxError                the sandbox, not the code inside it, failed
     │   └── SandboxUnavailable      no backend works on this machine
     ├── EnvironmentFailed           an environment raised, hung or broke its rules
+    ├── WorkersLost                 the processes that run episodes die again and again; resumable
     ├── ScorerError                 a scorer raised or returned no score in [0, 1]
     │   └── CriticError             a critic gave no judgement in the agreed form
     ├── BudgetExhausted             a cap of the run is reached; resumable
@@ -132,6 +133,13 @@ class SandboxUnavailable(SandboxError):
 
 class EnvironmentFailed(FuncforgeError):
     """An environment, not the agent in it, failed: it raised, hung or returned what is not due."""
+
+
+class WorkersLost(FuncforgeError):
+    """The processes that run episodes die again and again. The message says how the last one did.
+
+    What was paid for is kept: the run can be resumed when the cause is gone.
+    """
 
 
 class ScorerError(FuncforgeError):

@@ -262,7 +262,9 @@ class Executor(Protocol):
     """Runs episodes: in this loop, in worker processes, on a cluster.
 
     Rules: what goes wrong inside an episode is its `failure`; only what ends the run is raised:
-    BudgetExhausted, StoreError, ReplayDiffers. Cancelling ends the episode.
+    BudgetExhausted, StoreError, ReplayDiffers, and WorkersLost where there are workers. Cancelling
+    ends the episode. Wherever it runs, a model's reply is committed to the run's one journal, and
+    its cost settled in the run's one budget, before the agent sees it.
     """
 
     async def execute(self, job: Job, task: Task, parameters: Parameters) -> Episode: ...

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from .agent import Agent
-from .calls import CallScope, ModelCalls
 from .clock import SystemClock
 from .environment import World, environment_seed, open_world
 from .episode import Episode, Failure, Job, Score
@@ -28,6 +27,7 @@ from .errors import (
 )
 from .parameters import Parameters
 from .ports import AgentLimits, Answer, Clock, Environment, Sandbox, Scorer
+from .scope import Answering, CallScope
 from .tasks import Task
 from .workspace import AgentSettings, EpisodeWorkspace
 
@@ -44,7 +44,7 @@ class Rollout:
     limits: AgentLimits
     scorer: Scorer
     sandbox: Sandbox
-    calls: ModelCalls
+    calls: Answering
     timeout_s: float = 1800.0  # per attempt at an episode; no episode can hang a run
     environment: Environment | None = None  # the world that its tasks are set in
     environment_timeout_s: float = 30.0  # per call of it
@@ -57,7 +57,7 @@ class Rollout:
         Raises:
             BudgetExhausted, StoreError, ReplayDiffers: These end the run, not the episode.
         """
-        scope = self.calls.scope(job.episode_id, repeat=job.repeat)
+        scope = CallScope(self.calls, job.episode_id, repeat=job.repeat)
         shown = replace(task, target=None)
         episode = await self._attempt(job, task, shown, parameters, scope)
         for _ in range(ATTEMPTS - 1):

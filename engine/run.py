@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Self, TypeVar
 
 import anyio
@@ -29,6 +30,7 @@ from .ports import (
     Clock,
     Environment,
     EventSink,
+    Executor,
     Model,
     Sandbox,
     Scorer,
@@ -64,6 +66,7 @@ class Parts:
     cache: CacheStore | None = None
     environment: Environment | None = None
     environment_timeout_s: float = 30.0
+    executor: Callable[[ModelCalls], Executor] | None = None  # None: this process runs episodes
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -322,21 +325,8 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             cache=parts.cache,
             offline=self._offline,
         )
-        rollout = Rollout(
-            agent=parts.agent,
-            settings=parts.agent_settings,
-            limits=parts.agent_limits,
-            scorer=parts.scorer,
-            sandbox=parts.sandbox,
-            calls=calls,
-            timeout_s=parts.episode_timeout_s,
-            environment=parts.environment,
-            environment_timeout_s=parts.environment_timeout_s,
-            seed=self.record.seed,
-            clock=parts.clock,
-        )
         scheduler = Scheduler(
-            rollout,
+            (parts.executor or partial(_rollout, parts, self.record.seed))(calls),
             bus,
             in_flight=parts.in_flight,
             record=parts.store if self._resumed and not self._offline else None,
@@ -411,3 +401,19 @@ def _status(raised: BaseException | None, error: FuncforgeError | None) -> tuple
     if isinstance(raised, Exception):
         return "failed", "error"
     return "interrupted", "interrupt"
+
+
+def _rollout(parts: Parts, seed: int, calls: ModelCalls) -> Rollout:
+    return Rollout(
+        agent=parts.agent,
+        settings=parts.agent_settings,
+        limits=parts.agent_limits,
+        scorer=parts.scorer,
+        sandbox=parts.sandbox,
+        calls=calls,
+        timeout_s=parts.episode_timeout_s,
+        environment=parts.environment,
+        environment_timeout_s=parts.environment_timeout_s,
+        seed=seed,
+        clock=parts.clock,
+    )

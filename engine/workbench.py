@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bus import EventBus
-from .calls import CallScope
 from .errors import InvalidEdit, SandboxError
 from .events import Event
 from .functions import Function
 from .messages import Reply, Request
 from .ports import CallResult, ModelFacts, Sandbox
+from .scope import CallScope
 
 
 @dataclass(frozen=True, slots=True)

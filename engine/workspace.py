@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import anyio
 
-from .calls import CallScope
 from .canonical import canonical_json
 from .episode import FunctionCall
 from .errors import InvalidReply, SandboxError
@@ -19,6 +18,7 @@ from .messages import Message, Reply, Request, Tool
 from .parameters import Parameters
 from .ports import AgentLimits, CallResult, Interpreter, Sandbox
 from .schemas import validate_arguments
+from .scope import CallScope
 from .tasks import Task
 
 RESULT_CHARACTERS = 16_000  # what one call may add to the conversation

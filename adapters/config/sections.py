@@ -341,6 +341,21 @@ class SandboxConfig(Section):
     processes: Count | None = None  # calls at once; None: by the number of cores
 
 
+class ExecutorConfig(Section):
+    """Where episodes run."""
+
+    kind: Literal["local", "processes", "ray"] = (
+        "local"  # in this process, in several, on a cluster
+    )
+    workers: Count | None = None  # None: as many as help, one for each core
+
+    @model_validator(mode="after")
+    def _suits(self) -> Self:
+        if self.workers is not None and self.kind == "local":
+            raise ValueError('workers are for kind = "processes", not "local"')
+        return self
+
+
 class ModelConfig(Section):
     """What funcforge cannot know of a model, or should know better. Keys: environment only."""
 
@@ -478,6 +493,7 @@ class Config(Section):
     budget: BudgetConfig = Field(default_factory=BudgetConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)
     sandbox: SandboxConfig = Field(default_factory=SandboxConfig)
+    executor: ExecutorConfig = Field(default_factory=ExecutorConfig)
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     store: StoreConfig = Field(default_factory=StoreConfig)
     log: LogConfig = Field(default_factory=LogConfig)

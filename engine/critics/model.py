@@ -14,7 +14,6 @@ from functools import partial
 from statistics import fmean
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from ..calls import CallScope
 from ..critic import Judgement, Preference
 from ..episode import Episode
 from ..errors import ConfigError, CriticError, InvalidReply, RequestRefused
@@ -22,6 +21,7 @@ from ..judgement import agreement_of
 from ..messages import Message, Reply, Request
 from ..optimizers.blocks import byte_size, tokens, whole
 from ..ports import ModelFacts
+from ..scope import CallScope
 from ..tasks import Task
 from ..together import together
 from ..workspace import cut

@@ -47,11 +47,18 @@ class Ran:
 
 
 async def train(
-    config_file: Path, store: SqliteStore | MemoryStore, *, in_flight: int, seed: int
+    config_file: Path,
+    store: SqliteStore | MemoryStore,
+    *,
+    in_flight: int,
+    seed: int,
+    **changes: Any,
 ) -> Ran:
     brain = Shuffled(seed=seed, longest_s=in_flight / 200)
     async with LoopbackProvider(brain=brain) as provider:
-        config = load_lesson(config_file, provider.openai_base_url, limits__in_flight=in_flight)
+        config = load_lesson(
+            config_file, provider.openai_base_url, limits__in_flight=in_flight, **changes
+        )
         async with open_training(config, Opening(run_id="lesson", store=store)) as run:
             outcome = await run.wait()
         assert outcome.value is not None, outcome.message
@@ -102,3 +109,22 @@ async def test_one_eight_or_256_in_flight_give_the_same_bytes(
             assert other.rows[table] == rows, table
     assert exports[1] == exports[8] == exports[256]
     assert "def calculate(" in exports[1][0]
+
+
+@pytest.mark.slow
+async def test_worker_processes_give_the_same_bytes_as_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-the-tests")
+    config = write_lesson(tmp_path, train=8, test=24)
+
+    async with open_store(tmp_path / "runs.db") as store:
+        ran = await train(
+            config, store, in_flight=16, seed=1, executor__kind="processes", executor__workers=2
+        )
+
+    alone = await train(config, MemoryStore(), in_flight=4, seed=2)
+    assert ran.parameters == alone.parameters
+    assert ran.progress == alone.progress
+    assert ran.usage == alone.usage
+    assert ran.rows == alone.rows

@@ -1,0 +1,87 @@
+"""Opens the workers that a config asks for, and what each of them works with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from .. import wiring
+from ..config import Config
+from ..models.litellm import LiteLLMModel
+from ..models.settings import ModelSettings
+from ..sandboxes.opening import open_sandbox
+from ..sandboxes.settings import SandboxSettings
+from .bench import Bench, Desk, Setup
+from .crew import Crew, Workplace, open_crew
+from .processes import Processes, useful_workers
+
+OPENER = f"{__name__}:open_bench"
+
+
+@asynccontextmanager
+async def open_workers(config: Config) -> AsyncGenerator[Crew]:
+    """Begin to start the workers of a run.
+
+    Raises:
+        ConfigError: The cluster cannot be reached, or is not as this process.
+    """
+    executor = config.executor
+    setup = Setup(opener=OPENER, given={"config": config.record()})
+    async with AsyncExitStack() as stack:
+        workplace: Workplace = Processes()
+        workers = executor.workers or useful_workers(config.limits.in_flight)
+        crew = await stack.enter_async_context(
+            open_crew(workplace, replace(setup, given={**setup.given, "workers": workers}), workers)
+        )
+        yield crew
+
+
+@asynccontextmanager
+async def open_bench(given: Mapping[str, Any], desk: Desk) -> AsyncGenerator[Bench]:
+    """Open what a worker works with, by the config of its run.
+
+    Raises:
+        ConfigError: The person's own agent or scorer cannot be imported here.
+        ModelConfigError: The model's key is missing here.
+        SandboxUnavailable: No sandbox works here.
+    """
+    config = Config.model_validate(given["config"])
+    default = ModelSettings(timeout_s=config.limits.call_timeout_s)
+    async with (
+        LiteLLMModel(wiring.model_settings(config), default=default) as model,
+        anyio.create_task_group() as loading,
+    ):
+        loading.start_soon(model.load)
+        async with (
+            open_sandbox(_share(config, given["workers"])) as sandbox,
+            wiring.make_scorer(config, desk) as scorer,
+        ):
+            await model.load()
+            model.describe(config.agent.model)
+            yield Bench(
+                agent=wiring.make_agent(config),
+                settings=wiring.agent_settings(config),
+                limits=wiring.agent_limits(config),
+                scorer=wiring.with_critic(config, scorer, desk),
+                sandbox=sandbox,
+                model=model,
+                timeout_s=config.limits.episode_timeout_s,
+                environment=wiring.make_environment(config),
+                environment_timeout_s=wiring.environment_timeout_s(config),
+                seed=config.seed,
+            )
+
+
+def _share(config: Config, workers: int) -> SandboxSettings:
+    """Return the sandbox's settings for one worker: together they take what one process would."""
+    settings = wiring.sandbox_settings(config)
+    return replace(
+        settings,
+        parallel=math.ceil(settings.cores / workers),
+        interpreters=math.ceil(settings.interpreters / workers),
+    )
