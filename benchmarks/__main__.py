@@ -15,6 +15,7 @@ QUESTIONS = {
     "recorded_calls": "do recorded functions do in the sandbox what they did?",
     "recorded_proposals": "does the optimizer take what real models proposed?",
     "api_bank": "do the recorded API calls give what they gave?",
+    "recorded_training": "do whole trainings run on what real models wrote?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
 }

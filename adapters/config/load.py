@@ -196,7 +196,7 @@ def _leaves(
 
 def _put(data: dict[str, Any], key: tuple[str, ...], value: Any) -> bool:
     for part in key[:-1]:
-        if isinstance(data.get(part), int) and part in SPLITS:
+        if isinstance(data.get(part), int | str) and part in SPLITS:
             data[part] = {"count": data[part]}  # `train = 20` and over it train.path
         below = data.setdefault(part, {})
         if not isinstance(below, dict):
