@@ -83,13 +83,27 @@ def evaluate(**given: Any) -> int:
 
 @app.command()
 @config
+@click.option(
+    "--fail-if",
+    multiple=True,
+    metavar="CONDITION",
+    help='Regression gate, e.g. "accuracy(B) < accuracy(A) - 0.02"; may be repeated.',
+)
+@click.option("--strict", is_flag=True, help="The gate also fails where it cannot tell.")
+@click.option(
+    "--html",
+    type=FILE,
+    metavar="FILE",
+    help="Where to write the report; .md and .csv go beside it.",
+)
 @overrides
 @as_json
 @quiet
 def compare(**given: Any) -> int:
     """Compare arms on the same tasks: models, or what was learned.
 
-    Paired statistics, money and time. An arm whose provider fails stops no other.
+    Paired statistics, money and time. An arm whose provider fails stops no other; then the exit
+    code is 1, as it is when a condition of --fail-if surely holds.
     """
     from .comparing import compare
 

@@ -7,18 +7,32 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from ...engine.errors import ConfigError
 from ...storage.runs import RunReader
-from ..config import load_config
+from ..config import CompareConfig, Config, load_config
+from ..views.comparison.files import FILES
 from ..views.comparison.story import ComparisonStory, read_comparison
 from ..views.comparison.tables import Table, tables
 from ..views.comparison.told import comparison_json
 from ..views.lines import UNSAFE_WARNING
 from ..views.text import duration, gist, one_line, plural, printable, usd
 from ..wiring import Opening, open_comparison
-from .output import DONE, colours, print_json
+from .output import DONE, colours, print_json, say, show
+from .reading import write_file
 
 
-def compare(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
+def compare(
+    config: Path,
+    overrides: Sequence[str],
+    *,
+    fail_if: Sequence[str],
+    strict: bool,
+    html: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Compare arms from a config file.
 
     Raises:
@@ -26,27 +40,88 @@ def compare(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: boo
     """
     from .running import run_to_end
 
-    settings = load_config(config, overrides=overrides, purpose="compare")
-    return run_to_end(settings, partial(open_comparison, settings), Opening(), as_json, quiet)
+    settings = with_gate(
+        load_config(config, overrides=overrides, purpose="compare"), fail_if, strict
+    )
+    return run_to_end(
+        settings, partial(open_comparison, settings), Opening(), as_json, quiet, report=html
+    )
 
 
-def tell_run(reader: RunReader, run_id: str, *, as_json: bool, quiet: bool) -> None:
-    """Print a comparison that ended or stopped: JSON to stdout, tables to stderr."""
+def with_gate(config: Config, fail_if: Sequence[str], strict: bool) -> Config:
+    """Return the config with more conditions: they are recorded with the run.
+
+    Raises:
+        ConfigError: One is none, or names no arm.
+    """
+    assert config.compare is not None
+    if not fail_if and not strict:
+        return config
+    data = config.compare.model_dump()
+    data["fail_if"] = (*config.compare.fail_if, *fail_if)
+    data["strict"] = strict or config.compare.strict
+    try:
+        return config.model_copy(update={"compare": CompareConfig.model_validate(data)})
+    except ValidationError as error:
+        raise ConfigError(str(error.errors()[0]["ctx"]["error"]), key="--fail-if") from None
+
+
+def tell_run(
+    reader: RunReader, run_id: str, *, report: Path | None, as_json: bool, quiet: bool
+) -> bool:
+    """Print a comparison that ended or stopped: JSON to stdout, tables to stderr.
+
+    Returns:
+        Whether it failed its regression gate.
+
+    Raises:
+        ConfigError: The report cannot be written where `report` says.
+    """
     story = read_comparison(reader.view(run_id), reader.path)
+    written = write_reports(story, reader.path, report)
     if as_json:
-        print_json(comparison_json(story))
+        print_json({**comparison_json(story), "report": written})
     if not (quiet and as_json):
         print_tables(story, to_stdout=False)
+        if written is not None:
+            say(f"report: {written}", style="cyan")
+    return story.gate_failed
 
 
-def show_run(reader: RunReader, run_id: str, *, as_json: bool) -> int:
-    """Show a stored comparison: JSON or tables, to stdout."""
+def show_run(reader: RunReader, run_id: str, *, report: Path | None, as_json: bool) -> int:
+    """Show a stored comparison: JSON or tables, to stdout.
+
+    Raises:
+        ConfigError: The report cannot be written where `report` says.
+    """
     story = read_comparison(reader.view(run_id), reader.path)
+    written = write_reports(story, reader.path, report)
     if as_json:
-        print_json(comparison_json(story))
+        print_json({**comparison_json(story), "report": written})
     else:
         print_tables(story, to_stdout=True)
+        if written is not None:
+            show(f"report: {written}", style="cyan")
     return DONE
+
+
+def write_reports(story: ComparisonStory, store: Path, report: Path | None) -> str | None:
+    """Write the HTML page, with Markdown and CSV beside it; return the page's place.
+
+    Raises:
+        ConfigError: It cannot be written where `report` says.
+    """
+    place = report or store.parent / "reports" / f"{story.run.run_id}.html"
+    try:
+        for suffix, render in FILES.items():
+            write_file(place.with_suffix(suffix), render(story))
+    except ConfigError as error:
+        if report is not None:
+            raise
+        # a folder that is only read: the run can be told all the same
+        say(f"no report: {error}; name another place with --html", style="yellow")
+        return None
+    return str(place)
 
 
 def print_tables(story: ComparisonStory, *, to_stdout: bool) -> None:
@@ -73,12 +148,13 @@ def print_tables(story: ComparisonStory, *, to_stdout: bool) -> None:
     for table in tables(story):
         console.print()
         console.print(_drawn(table))
-    usage = run.usage
-    console.print(
-        f"\nin all {plural(usage.calls, 'call')}, {usage.tokens:,} tokens, "
-        f"{usd(usage.cost_usd)}, {duration(run.seconds)}",
-        markup=False,
-    )
+    if to_stdout:  # at the end of a run its summary says so
+        usage = run.usage
+        console.print(
+            f"\nin all {plural(usage.calls, 'call')}, {usage.tokens:,} tokens, "
+            f"{usd(usage.cost_usd)}, {duration(run.seconds)}",
+            markup=False,
+        )
 
 
 def _drawn(table: Table) -> object:

@@ -39,7 +39,7 @@ def show(run: str, store: str | None, *, html: Path | None, as_json: bool) -> in
     if story.kind == "compare":
         from .comparing import show_run
 
-        return show_run(reader, story.run_id, as_json=as_json)
+        return show_run(reader, story.run_id, report=html, as_json=as_json)
     place = html or reader.path.parent / "reports" / f"{story.run_id}.html"
     report: Path | None = place
     try:

@@ -20,7 +20,7 @@ from ..views.log import LogSink
 from ..views.plain import PlainView
 from ..views.tracking import RunState
 from ..wiring import Opening, open_comparison, open_evaluation, open_training
-from .output import EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error
+from .output import DONE, EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error
 from .signals import stopping
 from .stored import open_reader, read_story
 from .summary import evaluation_json, run_json, say_summary
@@ -98,9 +98,22 @@ class _Watched:
 
 
 def run_to_end(
-    config: Config, open_run: OpenRun, opening: Opening, as_json: bool, quiet: bool
+    config: Config,
+    open_run: OpenRun,
+    opening: Opening,
+    as_json: bool,
+    quiet: bool,
+    report: Path | None = None,
 ) -> int:
     """Run under the views and the signals, tell how it ended, and return the exit code.
+
+    Args:
+        config: Of the run.
+        open_run: Opens it.
+        opening: How it is opened.
+        as_json: Whether one JSON object goes to stdout.
+        quiet: Whether nothing is told on the way.
+        report: Where a comparison's page is written; None: beside the database.
 
     Raises:
         FuncforgeError: Nothing was run.
@@ -125,15 +138,18 @@ def run_to_end(
         error = FuncforgeError("interrupted before the run began: there is nothing to resume")
         report_error(error, as_json=as_json)
         return INTERRUPTED
+    gate_failed = False
     if story.kind == "compare":
         from .comparing import tell_run
 
-        tell_run(open_reader(config.store.path), run.id, as_json=as_json, quiet=quiet)
+        reader = open_reader(config.store.path)
+        gate_failed = tell_run(reader, run.id, report=report, as_json=as_json, quiet=quiet)
     elif as_json:
         print_json(evaluation_json(story) if story.kind == "evaluate" else run_json(story))
     if not (quiet and as_json):
         say_summary(story, config.store.path)
-    return INTERRUPTED if run.outcome is None else EXIT_CODES.get(run.outcome.status, FAILED)
+    code = INTERRUPTED if run.outcome is None else EXIT_CODES.get(run.outcome.status, FAILED)
+    return FAILED if code == DONE and gate_failed else code
 
 
 async def _watch(

@@ -452,7 +452,23 @@ class CompareConfig(Section):
             if arm.name in seen:
                 raise ValueError(f'two arms are named "{arm.name}": each needs a name of its own')
             seen.add(arm.name)
+        for condition in self.fail_if:
+            _check_condition(condition, seen)
         return self
+
+
+def _check_condition(text: str, arms: set[str]) -> None:
+    from ...engine.errors import ConfigError
+    from ...engine.gate import parse
+
+    try:
+        condition = parse(text)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    for arm in condition.arms:
+        if arm not in arms:
+            named = ", ".join(sorted(arms))
+            raise ValueError(f"fail_if: {text!r} names {arm!r}, which is no arm; arms are {named}")
 
 
 def arm_name(model: str, learned: str | None) -> str:

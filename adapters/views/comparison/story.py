@@ -9,6 +9,7 @@ from typing import Any
 
 from ....engine.comparison import arm_of, evaluation_of
 from ....engine.contrast import Contrast, contrasts
+from ....engine.gate import Verdict, judge, parse
 from ....engine.parameters import Parameters
 from ....engine.statistics import Estimate, interval
 from ....storage.outcomes import AnsweredCall, Outcome, OutcomeReader
@@ -64,6 +65,14 @@ class ComparisonStory:
     pairs: tuple[Contrast, ...]  # of the arms that are finished
     scores: Mapping[str, Scores]  # arm -> its scores, whatever became of it
     categories: Mapping[str, str]  # task id -> category; empty: the tasks have none
+    gate: tuple[Verdict, ...] = ()  # one per condition of the config
+    strict: bool = False  # whether the gate fails where it cannot tell
+
+    @property
+    def gate_failed(self) -> bool:
+        """Whether a condition of the regression gate failed."""
+        bad = {"failed", "cannot tell"} if self.strict else {"failed"}
+        return any(verdict.outcome in bad for verdict in self.gate)
 
     def arm(self, name: str) -> ArmStory:
         """Return the arm of a name.
@@ -123,6 +132,7 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
         )
     arms.sort(key=lambda arm: _place(arm.name, sources))
     finished = {arm.name: scores[arm.name] for arm in arms if arm.finished}
+    figures = {arm.name: _figures(arm) for arm in arms}
     return ComparisonStory(
         run=story,
         alpha=alpha,
@@ -132,7 +142,28 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
         pairs=contrasts(finished, alpha=alpha, seed=story.seed),
         scores=scores,
         categories=categories,
+        gate=tuple(
+            judge(parse(text), figures, finished, alpha=alpha, seed=story.seed)
+            for text in compare.get("fail_if", ())
+        ),
+        strict=bool(compare.get("strict", False)),
     )
+
+
+def _figures(arm: ArmStory) -> dict[str, float | None]:
+    """Return what the regression gate may ask for: see `engine.gate.METRICS`."""
+    spent, ended = arm.efficiency, arm.scored + arm.failed
+    p50, p95, p99 = spent.latency_s or (None, None, None)
+    return {
+        "accuracy": arm.estimate.score if arm.estimate else None,
+        "cost": spent.usd_per_task,
+        "cost_per_solved": spent.usd_per_solved,
+        "tokens": spent.tokens_per_task,
+        "latency_p50": p50,
+        "latency_p95": p95,
+        "latency_p99": p99,
+        "failed": arm.failed / ended if ended else None,
+    }
 
 
 def _arm(

@@ -12,11 +12,13 @@ from .told import (
     count,
     difference,
     errors,
+    gain,
     money,
     p_value,
     seconds,
     verdict,
 )
+from .transfer import TransferCell, by_category, transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,49 @@ def tables(story: ComparisonStory) -> Iterator[Table]:
     yield _accuracies(story)
     if story.pairs:
         yield _differences(story)
+    cells = transfer(story)
+    if cells:
+        yield _matrix(
+            "Transfer",
+            "gain over untrained on the same model; the first row is untrained itself; "
+            "* told from none (Holm over the matrix)",
+            [(cell.learned or "untrained", cell.model, cell) for cell in cells],
+        )
+    by_kind = by_category(story)
+    if by_kind:
+        yield _matrix(
+            "Categories",
+            "accuracy, and the gain over untrained on the same model; "
+            "* told from none (Holm over the matrix)",
+            [(cell.category, cell.arm, cell) for cell in by_kind],
+        )
     yield _money(story)
     yield _time(story)
+    if story.gate:
+        yield _gate(story)
+
+
+def _matrix(title: str, note: str, cells: list[tuple[str, str, TransferCell]]) -> Table:
+    columns = list(dict.fromkeys(column for _, column, _ in cells))
+    rows: dict[str, dict[str, str]] = {}
+    for row, column, cell in cells:
+        rows.setdefault(row, {})[column] = gain(cell)
+    return Table(
+        title=title,
+        note=note,
+        head=("", *columns),
+        rows=tuple((row, *(found.get(c, "–") for c in columns)) for row, found in rows.items()),
+    )
+
+
+def _gate(story: ComparisonStory) -> Table:
+    strict = "; where it cannot tell it fails too" if story.strict else ""
+    return Table(
+        title="Gate",
+        note=f"fails when a condition surely holds, at {100 * (1 - story.alpha):g} %{strict}",
+        head=("fail if", "outcome", "reason"),
+        rows=tuple((one.condition, one.outcome, one.reason) for one in story.gate),
+    )
 
 
 def _accuracies(story: ComparisonStory) -> Table:

@@ -9,6 +9,7 @@ from ....engine.contrast import Contrast
 from ....engine.usage import Usage
 from ..text import duration, percent, points
 from .story import ArmStory, ComparisonStory
+from .transfer import TransferCell, by_category, transfer
 
 NOT_STREAMED = "not streamed"  # calls wait for the whole reply: there is no first token to time
 
@@ -26,6 +27,13 @@ def comparison_json(story: ComparisonStory) -> dict[str, Any]:
         "alpha": story.alpha,
         "arms": [arm_json(arm) for arm in story.arms],
         "pairs": [asdict(pair) for pair in story.pairs],
+        "transfer": [asdict(cell) for cell in transfer(story)],
+        "by_category": [asdict(cell) for cell in by_category(story)],
+        "gate": {
+            "failed": story.gate_failed,
+            "strict": story.strict,
+            "conditions": [asdict(one) for one in story.gate],
+        },
         "usage": usage_json(story.run.usage),
         "seconds": story.run.seconds,
         "sandbox": story.run.sandbox,
@@ -132,3 +140,14 @@ def seconds(value: float | None) -> str:
 def errors(arm: ArmStory) -> str:
     """Spell the failed episodes by kind."""
     return ", ".join(f"{kind} {number:,}" for kind, number in arm.errors.items()) or "none"
+
+
+def gain(cell: TransferCell) -> str:
+    """Spell a cell of a transfer matrix."""
+    if not cell.tasks:
+        return "–"
+    if cell.gain is None or cell.gain_low is None or cell.gain_high is None:
+        return f"{percent(cell.score)} [{cell.low * 100:.1f}, {cell.high * 100:.1f}]"
+    sure = " *" if cell.sure else ""
+    interval = f"[{cell.gain_low * 100:+.1f}, {cell.gain_high * 100:+.1f}]"
+    return f"{percent(cell.score)}, {points(cell.gain)} {interval}{sure}"
