@@ -348,11 +348,20 @@ class ExecutorConfig(Section):
         "local"  # in this process, in several, on a cluster
     )
     workers: Count | None = None  # None: as many as help, one for each core
+    # Ray: "host:port" of a cluster, "auto" for the one this machine is of; None: one made here
+    address: str | None = None
 
     @model_validator(mode="after")
     def _suits(self) -> Self:
+        if self.address is not None and self.kind != "ray":
+            raise ValueError(f'address is for kind = "ray", not "{self.kind}"')
         if self.workers is not None and self.kind == "local":
-            raise ValueError('workers are for kind = "processes", not "local"')
+            raise ValueError('workers are for kind = "processes" or "ray", not "local"')
+        if self.address is not None and self.address.startswith("ray://"):
+            raise ValueError(
+                'address "ray://..." is of Ray\'s client, which is not supported: run on a machine '
+                'of the cluster with address = "auto"'
+            )
         return self
 
 

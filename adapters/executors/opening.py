@@ -31,14 +31,19 @@ async def open_workers(config: Config) -> AsyncGenerator[Crew]:
         ConfigError: The cluster cannot be reached, or is not as this process.
     """
     executor = config.executor
-    setup = Setup(opener=OPENER, given={"config": config.record()})
     async with AsyncExitStack() as stack:
         workplace: Workplace = Processes()
-        workers = executor.workers or useful_workers(config.limits.in_flight)
-        crew = await stack.enter_async_context(
-            open_crew(workplace, replace(setup, given={**setup.given, "workers": workers}), workers)
-        )
-        yield crew
+        useful = useful_workers(config.limits.in_flight)
+        if executor.kind == "ray":
+            from .cluster import open_cluster
+
+            cluster = await stack.enter_async_context(
+                open_cluster(executor.address, executor.workers)
+            )
+            workplace, useful = cluster, min(cluster.cpus, config.limits.in_flight)
+        workers = executor.workers or useful
+        setup = Setup(opener=OPENER, given={"config": config.record(), "workers": workers})
+        yield await stack.enter_async_context(open_crew(workplace, setup, workers))
 
 
 @asynccontextmanager

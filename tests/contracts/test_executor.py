@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import psutil
 import pytest
+from funcforge.adapters.executors.cluster import open_cluster
 from funcforge.adapters.executors.crew import Workplace, open_crew
 from funcforge.adapters.executors.processes import Processes
 from funcforge.engine.budget import Caps
@@ -39,8 +40,14 @@ class Place:
     folder: Path
     size: int = WORKERS
 
-    def workplace(self) -> Workplace:
-        return Processes()
+    @asynccontextmanager
+    async def workplace(self) -> AsyncGenerator[Workplace]:
+        """Open what starts workers."""
+        if self.kind == "processes":
+            yield Processes()
+            return
+        async with open_cluster(None, self.size) as cluster:
+            yield cluster
 
     @asynccontextmanager
     async def parts(self, store: Any, given: dict[str, Any]) -> AsyncGenerator[Parts]:
@@ -52,9 +59,8 @@ class Place:
             )
             crew = None
             if self.kind != "local":
-                crew = await stack.enter_async_context(
-                    open_crew(self.workplace(), setup, self.size)
-                )
+                workplace = await stack.enter_async_context(self.workplace())
+                crew = await stack.enter_async_context(open_crew(workplace, setup, self.size))
                 await crew.complete()
             yield Parts(
                 model=bench.model,
@@ -92,19 +98,32 @@ def make_run(tasks: Sequence[Task], parts: Parts, **options: Any) -> Run[Evaluat
 NOBODY: Any = None  # no judge is asked in this process
 
 
-@pytest.fixture(
-    params=[
-        "local",
-        "processes",
-    ]
-)
+NEAR = ["local", "processes"]
+RAY = pytest.param("ray", marks=pytest.mark.slow)  # the tests that a transport may break
+
+
+@pytest.fixture(params=[*NEAR, RAY])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "ray":
+        request.getfixturevalue("ray_address")
+    return Place(request.param, tmp_path)
+
+
+@pytest.fixture(params=NEAR)
+def near(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(request.param, tmp_path)
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Place:
+def processes(tmp_path: Path) -> Place:
     return Place("processes", tmp_path)
+
+
+@pytest.fixture(params=["processes", RAY])
+def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "ray":
+        request.getfixturevalue("ray_address")
+    return Place(request.param, tmp_path)
 
 
 def questions(count: int, text: str = "question") -> list[Task]:
@@ -160,18 +179,18 @@ def _without_traces(rows: list[Any]) -> list[Any]:
     ]
 
 
-async def test_a_reply_is_committed_before_the_agent_sees_it(place: Place) -> None:
+async def test_a_reply_is_committed_before_the_agent_sees_it(near: Place) -> None:
     seen: list[bool] = []
 
     class Slow(MemoryStore):
         async def commit_call(self, record: CallRecord) -> None:
             await anyio.sleep(0.05)
-            seen.append((place.folder / "seen").exists())
+            seen.append((near.folder / "seen").exists())
             await super().commit_call(record)
 
-    task = Task(id="t", prompt="question", target="q", files={"seen": str(place.folder)})
+    task = Task(id="t", prompt="question", target="q", files={"seen": str(near.folder)})
 
-    await place.evaluate([task], store=Slow())
+    await near.evaluate([task], store=Slow())
 
     assert seen == [False, True]
 
@@ -191,11 +210,11 @@ async def test_a_cap_is_kept_over_all_workers_and_the_run_goes_on_after_it(
     assert await store.dump_rows("run") == await local_rows(tasks, tmp_path)
 
 
-async def test_one_limiter_bounds_what_is_in_flight_over_all_workers(place: Place) -> None:
-    await place.evaluate(questions(12, "slow"), rate_limits=RateLimits(in_flight=3))
+async def test_one_limiter_bounds_what_is_in_flight_over_all_workers(near: Place) -> None:
+    await near.evaluate(questions(12, "slow"), rate_limits=RateLimits(in_flight=3))
 
-    begun = [(at, 1) for _, _, at in benches.trace(place.folder)]
-    ended = [(at, -1) for _, _, at in benches.trace(place.folder, "left")]
+    begun = [(at, 1) for _, _, at in benches.trace(near.folder)]
+    ended = [(at, -1) for _, _, at in benches.trace(near.folder, "left")]
     in_flight, peak = 0, 0
     for _, change in sorted(begun + ended):
         in_flight += change
@@ -203,42 +222,42 @@ async def test_one_limiter_bounds_what_is_in_flight_over_all_workers(place: Plac
     assert peak == 3
 
 
-async def test_a_deadline_ends_an_episode_and_its_call(place: Place) -> None:
+async def test_a_deadline_ends_an_episode_and_its_call(near: Place) -> None:
     tasks = [*questions(9), Task(id="z", prompt="long", target="l")]
 
-    outcome = await place.evaluate(
+    outcome = await near.evaluate(
         tasks, given={"timeout_s": 0.5}, max_failed_share=0.5, retry=Retry(call_timeout_s=30)
     )
 
     assert outcome.value is not None
     assert (outcome.value.summary.episodes, outcome.value.summary.failed) == (9, 1)
-    assert [text for text, _, _ in benches.trace(place.folder, "left") if text == "long"]
+    assert [text for text, _, _ in benches.trace(near.folder, "left") if text == "long"]
 
 
-async def test_a_call_that_takes_too_long_is_broken_off_and_asked_again(place: Place) -> None:
+async def test_a_call_that_takes_too_long_is_broken_off_and_asked_again(near: Place) -> None:
     tasks = [Task(id="z", prompt="long", target="l")]
     store = MemoryStore()
 
-    await place.evaluate(tasks, store=store, retry=Retry(attempts=2, first_wait_s=0.01,
+    await near.evaluate(tasks, store=store, retry=Retry(attempts=2, first_wait_s=0.01,
                                                          call_timeout_s=0.2))  # fmt: skip
 
-    asked = [text for text, _, _ in benches.trace(place.folder)]
+    asked = [text for text, _, _ in benches.trace(near.folder)]
     assert asked == ["long"] * 4  # two attempts in each of the two lives of an episode
-    assert benches.trace(place.folder, "left")
+    assert benches.trace(near.folder, "left")
     assert (await store.lost("run")).calls == 4
 
 
-async def test_cancelling_leaves_no_process_and_breaks_calls_off(place: Place) -> None:
+async def test_cancelling_leaves_no_process_and_breaks_calls_off(near: Place) -> None:
     before = set(psutil.Process().children(recursive=True))
-    async with place.parts(MemoryStore(), {}) as parts:
+    async with near.parts(MemoryStore(), {}) as parts:
         run = make_run(questions(4, "long"), parts)
         async with run, anyio.create_task_group() as group:
             group.start_soon(run.wait)
-            await until(lambda: len(benches.trace(place.folder)) == 4)
+            await until(lambda: len(benches.trace(near.folder)) == 4)
             group.cancel_scope.cancel()
 
     assert set(psutil.Process().children(recursive=True)) == before
-    assert len(benches.trace(place.folder, "left")) == 4
+    assert len(benches.trace(near.folder, "left")) == 4
 
 
 async def test_a_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(
@@ -260,27 +279,27 @@ async def test_a_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(
     assert again == lost.calls > 0  # the calls in flight in that worker, and no others
 
 
-async def test_a_dead_worker_is_replaced(workers: Place) -> None:
+async def test_a_dead_worker_is_replaced(processes: Place) -> None:
     tasks = [Task(id="x", prompt="kill once", target="k"), *questions(20)]
 
-    outcome = await replace(workers, size=1).evaluate(tasks)
+    outcome = await replace(processes, size=1).evaluate(tasks)
 
     assert outcome.status == "done"
-    assert len({pid for _, pid, _ in benches.trace(workers.folder)}) == 2
+    assert len({pid for _, pid, _ in benches.trace(processes.folder)}) == 2
 
 
-async def test_an_episode_that_kills_every_worker_fails_alone(workers: Place) -> None:
+async def test_an_episode_that_kills_every_worker_fails_alone(processes: Place) -> None:
     tasks = [*questions(20), Task(id="x", prompt="kill always", target="k")]
 
-    outcome = await workers.evaluate(tasks, max_failed_share=0.5)
+    outcome = await processes.evaluate(tasks, max_failed_share=0.5)
 
     assert outcome.value is not None
     assert (outcome.value.summary.episodes, outcome.value.summary.failed) == (20, 1)
 
 
-async def test_workers_that_keep_dying_end_the_run_with_the_reason(workers: Place) -> None:
+async def test_workers_that_keep_dying_end_the_run_with_the_reason(processes: Place) -> None:
     with pytest.raises(WorkersLost, match="SIGKILL") as caught:
-        await workers.evaluate(questions(3), given={"dies": True})
+        await processes.evaluate(questions(3), given={"dies": True})
 
     assert "6 workers died" in str(caught.value)
 
@@ -290,29 +309,29 @@ async def test_what_a_worker_cannot_start_with_is_said_at_the_start(workers: Pla
         await workers.evaluate(questions(3), given={"broken": True})
 
 
-async def test_what_cannot_be_sent_is_refused_with_its_place(workers: Place) -> None:
+async def test_what_cannot_be_sent_is_refused_with_its_place(processes: Place) -> None:
     task = Task(id="t", prompt="question", target="q", metadata={"lock": lambda: None})
 
-    outcome = await workers.evaluate([task])
+    outcome = await processes.evaluate([task])
 
     assert isinstance(outcome.error, ConfigError)
     assert "task t: cannot be sent to a worker" in str(outcome.error)
 
 
-async def test_an_answer_that_cannot_be_sent_fails_its_episode_only(workers: Place) -> None:
+async def test_an_answer_that_cannot_be_sent_fails_its_episode_only(processes: Place) -> None:
     tasks = [*questions(9), Task(id="z", prompt="odd answer", target="o")]
 
-    outcome = await workers.evaluate(tasks, max_failed_share=0.5)
+    outcome = await processes.evaluate(tasks, max_failed_share=0.5)
 
     assert outcome.value is not None
     assert (outcome.value.summary.episodes, outcome.value.summary.failed) == (9, 1)
 
 
-async def test_a_judge_in_a_worker_is_journaled_and_budgeted_by_the_run(workers: Place) -> None:
+async def test_a_judge_in_a_worker_is_journaled_and_budgeted_by_the_run(processes: Place) -> None:
     store = MemoryStore()
     task = Task(id="t", prompt="question", target="q", metadata={"judge": True})
 
-    outcome = await workers.evaluate([task], store=store)
+    outcome = await processes.evaluate([task], store=store)
 
     rows = (await store.dump_rows("run"))["calls"]
     assert outcome.usage.calls == 3
