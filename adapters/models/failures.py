@@ -49,7 +49,10 @@ _NO_MODEL = re.compile(
 _BAD_KEY = re.compile(
     r"api.?key.{0,20}(not valid|invalid|incorrect)|(invalid|incorrect).{0,4}api.?key", re.IGNORECASE
 )
-_TLS = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|SSLError|\[SSL[:\]]")
+_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed", re.IGNORECASE)
+_TLS = re.compile(r"SSLError|\[SSL[:\]]")
+_PLAIN_HTTP = re.compile(r"WRONG_VERSION_NUMBER|wrong version number|RECORD_LAYER_FAILURE")
+_PROXY_AUTH = re.compile(r"407,? .{0,40}Proxy Authentication|Proxy Authentication Required")
 _CONNECTION = re.compile(
     r"connection (error|reset|refused|aborted|lost)|server disconnected|cannot connect"
     r"|payload is not completed|connection closed|incomplete (chunked )?read|peer closed"
@@ -106,6 +109,8 @@ def from_status(
         return _config(source, "auth", f"{_key(source)} was refused", said)
     if status == 403:
         return _config(source, "permission", "this key may not use it", said)
+    if status == 407:
+        return _proxy(source, said)
     if status in {404, 405} or 300 <= status < 400:
         return _no_such_thing(source, status, said)
     if status == 408:
@@ -136,15 +141,22 @@ def transient(
 def connection_lost(source: Source, error: BaseException) -> ModelError:
     """Judge a connection that could not be made, or broke."""
     text = str(error) or type(error).__name__
+    if _CERTIFICATE.search(text):
+        what = "its TLS certificate was refused: check base_url, or name your CA in SSL_CERT_FILE"
+        return _config(source, "unsupported", what, _said(source, text))
     if _TLS.search(text):
-        return _config(
-            source,
-            "unsupported",
-            "its TLS certificate was refused: check base_url, or name your CA in SSL_CERT_FILE",
-            _said(source, text),
-        )
+        plain = _PLAIN_HTTP.search(text)
+        what = "it does not speak TLS: is it a plain http:// one?" if plain else "TLS failed"
+        return _config(source, "unsupported", f"{what} Check base_url", _said(source, text))
+    if _PROXY_AUTH.search(text):
+        return _proxy(source, _said(source, text))
     # whether the request was worked on, and billed, cannot be known from this end
     return transient(source, "connection", f"connection failed{_said(source, text)}", billed=True)
+
+
+def unusable_url(source: Source, url: str, error: Exception) -> ModelError:
+    """Judge a URL that nothing can be sent to."""
+    return _config(source, "unsupported", f"its URL {url!r} is none: check base_url", f": {error}")
 
 
 def unreadable(source: Source, why: str) -> TransientModelError:
@@ -199,7 +211,7 @@ def _until(value: str) -> float:
 
 def _folded(source: Source, error: Exception, status: int | None, text: str) -> ModelError:
     """Take apart what LiteLLM folds into a 500: lost connections, unreadable replies, real 500s."""
-    if _TLS.search(text) or _CONNECTION.search(text):
+    if any(kind.search(text) for kind in (_CERTIFICATE, _TLS, _PROXY_AUTH, _CONNECTION)):
         return connection_lost(source, error)
     for word, meant in _TYPES.items():
         if word in text:
@@ -230,6 +242,13 @@ def _server(
     billed = status in {504, 524}
     what = f"{'overloaded' if overloaded else 'server error'}, HTTP {status}{said}"
     return transient(source, kind, what, billed=billed, after_s=after_s)
+
+
+def _proxy(source: Source, said: str) -> ModelConfigError:
+    what = (
+        "the proxy of HTTP_PROXY or HTTPS_PROXY wants credentials: http://USER:PASSWORD@HOST:PORT"
+    )
+    return _config(source, "unsupported", what, said)
 
 
 def _no_such_thing(source: Source, status: int, said: str) -> ModelConfigError:

@@ -23,8 +23,8 @@ from yarl import URL
 
 from ...engine.messages import Request
 from .chat import chat_tools
-from .failures import connection_lost, from_status, unreadable
-from .handlers import HANDLER_WIRE, has_lasting_aws_key
+from .failures import connection_lost, from_status, unreadable, unusable_url
+from .handlers import HANDLER_WIRE, HANDLERS_TESTED_FROM, has_lasting_aws_key
 from .loading import is_tested_version, litellm_version
 from .resolution import ResolvedModel
 from .spelling import Letter, Unproven, Wire
@@ -117,8 +117,12 @@ class FastLane:
         if self._session is None:
             self._session = _session()
         try:
+            url = URL(letter.url, encoded=letter.url_is_final)
+        except ValueError as error:
+            raise unusable_url(resolved.source, letter.url, error) from error
+        try:
             async with self._session.post(
-                URL(letter.url, encoded=letter.url_is_final),
+                url,
                 data=letter.body,
                 headers=letter.headers,
                 allow_redirects=False,
@@ -170,6 +174,8 @@ class FastLane:
             raise Unproven("the application sets how LiteLLM verifies TLS")
         if any(os.environ.get(name) for name in _VARIABLES):
             raise Unproven("the environment sets LiteLLM's or the SDK's options")
+        if resolved.provider in HANDLER_WIRE and litellm_version() < HANDLERS_TESTED_FROM:
+            raise Unproven("this version's handlers are not as tested")
         _check_endpoint(self._litellm, resolved, request)
 
 

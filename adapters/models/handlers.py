@@ -21,6 +21,7 @@ from .chat import chat_messages
 from .spelling import SEED, Letter, Silence, Spelling, Unproven, Wire, decode, sample
 
 HANDLER_WIRE = frozenset({"gemini", "bedrock"})
+HANDLERS_TESTED_FROM = (1, 90)  # of LiteLLM; before, URLs and routes were others
 
 # with one of these AWS is asked for credentials, which may take a while and expire
 _AWS_CHAINS = ("AWS_PROFILE_NAME", "AWS_PROFILE", "AWS_ROLE_NAME", "AWS_WEB_IDENTITY_TOKEN")
@@ -96,7 +97,8 @@ class _HandlerWire:
         self._given = given
         self._answer = answer
         self._reading = reading
-        self._note(sample(), None)  # what it cannot write is found out before it is needed
+        # a handler that is not as expected shows before it is needed; calls may need tools
+        self._note(sample()[:2], None)
 
     def write(self, request: Request) -> Letter:
         written = self._note(chat_messages(request), request.seed)

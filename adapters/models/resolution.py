@@ -69,10 +69,13 @@ def resolve(litellm: Any, model: str, settings: ModelSettings) -> ResolvedModel:
     """Look a model up in LiteLLM. No network.
 
     Raises:
-        ModelConfigError: The name resolves to no provider, or its key is missing.
+        ModelConfigError: The name resolves to no provider, its key is missing, or its base URL is
+            no URL.
     """
     if model.startswith(f"{EMBEDDED}/"):
         return _embedded(model, settings)
+    if settings.base_url is not None:
+        _check_base(model, settings.base_url)
     name, provider, dynamic_key, dynamic_base = _provider(litellm, model, settings)
     key, variable = _key(litellm, model, provider, settings, dynamic_key)
     base_url = settings.base_url or dynamic_base or _environment_base(provider)
@@ -124,6 +127,21 @@ def _embedded(model: str, settings: ModelSettings) -> ResolvedModel:
         prices_are_exact=True,
         source=Source(model=model, provider=EMBEDDED),
     )
+
+
+def _check_base(model: str, base_url: str) -> None:
+    try:
+        parts = urlsplit(base_url)
+        is_url = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # brackets or a port that are none
+        is_url = False
+    if not is_url or any(character.isspace() for character in base_url):
+        raise ModelConfigError(
+            f"{model}: base_url {base_url!r} is no URL: write http://HOST:PORT/v1 or https://... "
+            f"({FIX})",
+            kind="unsupported",
+            model=model,
+        )
 
 
 def _provider(

@@ -15,10 +15,8 @@ from funcforge.adapters.models.settings import ModelSettings
 from funcforge.adapters.models.spelling import Unproven
 from funcforge.adapters.models.wires import OPENAI_WIRE
 from funcforge.engine.errors import (
-    ModelConfigError,
     ModelError,
     RequestRefused,
-    TransientModelError,
 )
 from funcforge.engine.messages import Message, Reply, Request, Tool, ToolCall
 
@@ -389,52 +387,6 @@ async def test_bedrock_requests_carry_the_signature_of_what_is_sent() -> None:
             await _ask_server(check, "bedrock/amazon.nova-lite-v1:0", fast=is_fast)
 
     assert seen == [True, True]
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-async def test_compressed_replies_are_read(encoding: str) -> None:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.json_response(_completion())
-        response.enable_compression(web.ContentCoding(encoding))
-        return response
-
-    assert (await _ask_server(handle)).message.content == "Four."
-
-
-async def test_an_endless_reply_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "LARGEST_REPLY", 1_000_000)
-    async with LoopbackProvider(brain=echo, faults=ScriptedFaults(Fault.ENDLESS)) as provider:
-        settings = ModelSettings(base_url=provider.openai_base_url)
-        async with LiteLLMModel(default=settings) as model:
-            with pytest.raises(TransientModelError, match="more than 1000000 bytes"):
-                await model.complete(replace(ASKED, model="openai/m"))
-
-
-async def test_a_base_url_that_is_no_chat_endpoint_says_so() -> None:
-    async def page(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="<html>welcome</html>", content_type="text/html")
-
-    with pytest.raises(TransientModelError, match="is base_url a chat endpoint"):
-        await _ask_server(page)
-
-
-async def test_tls_spoken_to_a_plain_port_is_a_connection_error() -> None:
-    async with LoopbackProvider(brain=echo) as provider:
-        url = provider.openai_base_url.replace("http:", "https:")
-        async with LiteLLMModel(default=ModelSettings(base_url=url)) as model:
-            with pytest.raises((TransientModelError, ModelConfigError)):
-                await model.complete(replace(ASKED, model="openai/m"))
-
-
-async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with LoopbackProvider(brain=echo) as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        settings = ModelSettings(base_url="http://nowhere.invalid/v1")
-        async with LiteLLMModel(default=settings) as model:
-            reply = await model.complete(replace(ASKED, model="openai/m"))
-
-    assert reply.message.content == "2 + 2?"
 
 
 async def _ask_server(
