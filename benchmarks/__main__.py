@@ -16,6 +16,7 @@ QUESTIONS = {
     "recorded_proposals": "does the optimizer take what real models proposed?",
     "api_bank": "do the recorded API calls give what they gave?",
     "recorded_training": "do whole trainings run on what real models wrote?",
+    "comparison": "are arms kept apart, is it fast, are the intervals honest?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
 }

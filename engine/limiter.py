@@ -263,7 +263,7 @@ class Limiter:
 
     Args:
         default: For accounts without limits of their own.
-        accounts: Known limits by account.
+        accounts: Known limits by account, by provider and host, or by provider.
         changed: Told when a limit falls.
     """
 
@@ -285,10 +285,16 @@ class Limiter:
         """Return the limiter of an account."""
         limiter = self._accounts.get(name)
         if limiter is None:
-            limits = self._known.get(name, self._default)
+            limits = self._limits_of(name)
             limiter = AccountLimiter(name, limits, self._clock, self._changed)
             self._accounts[name] = limiter
         return limiter
+
+    def _limits_of(self, name: str) -> RateLimits:
+        """Return the limits said of an account, or else of its host, or of its provider."""
+        host = name.partition("#")[0]  # provider@host#key, as the models' adapter names accounts
+        known = (name, host, host.partition("@")[0])
+        return next((self._known[one] for one in known if one in self._known), self._default)
 
     def views(self) -> tuple[LimitView, ...]:
         """Return where all limits stand, for people."""

@@ -112,7 +112,10 @@ def write_reports(story: ComparisonStory, store: Path, report: Path | None) -> s
         ConfigError: It cannot be written where `report` says.
     """
     place = report or store.parent / "reports" / f"{story.run.run_id}.html"
+    from ..views.comparison.page import render_page
+
     try:
+        write_file(place, render_page(story, store))
         for suffix, render in FILES.items():
             write_file(place.with_suffix(suffix), render(story))
     except ConfigError as error:

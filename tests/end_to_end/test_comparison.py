@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from funcforge import Config, FuncforgeError, Opening, load_config, open_comparison
+from funcforge.adapters.exporters.json import export_json
 from funcforge.adapters.replaying import replay
 from funcforge.adapters.views.comparison.story import ComparisonStory, read_comparison
 from funcforge.engine.calls import Retry
+from funcforge.engine.parameters import Parameters
 from funcforge.engine.run import Outcome
 from funcforge.storage.database import open_store
 from funcforge.storage.runs import RunReader
 
+from tests.end_to_end.command import funcforge
 from tests.loopback.brains import chance
 from tests.loopback.faults import Fault, SeededFaults
 from tests.loopback.provider import LoopbackProvider
@@ -280,3 +283,48 @@ async def test_bad_comparisons_are_refused_before_anything_is_asked(
     with pytest.raises(FuncforgeError, match=message):
         await run(load(file))
     assert not (tmp_path / "runs.db").exists() or not RunReader(tmp_path / "runs.db").runs()
+
+
+@pytest.mark.slow
+async def test_the_command_gates_reports_shows_and_compares_what_was_learned(
+    tmp_path: Path,
+) -> None:
+    learned = Parameters(instructions="Answer with care.")
+    (tmp_path / "learned.json").write_text(export_json(learned))
+
+    def brain(ask: Ask) -> Say:
+        trained = any("with care" in message.content for message in ask.messages)
+        return Pupil(0.95 if trained else 0.4)(ask)
+
+    async with LoopbackProvider(brain=brain) as provider:
+        url = provider.openai_base_url
+        arms = arm("plain", "openai/m", url)
+        arms += """
+            [[compare.arms]]
+            name = "trained"
+            model = "openai/m"
+            parameters = "learned.json"
+        """
+        file = write(tmp_path, arms, tasks=60)
+        worse, better = "accuracy(plain) < accuracy(trained)", "accuracy(trained) < accuracy(plain)"
+        failed = await funcforge("compare", file, "--fail-if", worse, "--json", cwd=tmp_path)
+        passed = await funcforge(
+            "compare", file, "--fail-if", better, "--strict", "--quiet", "--html", "out/c.html",
+            cwd=tmp_path,
+        )  # fmt: skip
+        wrong = await funcforge("compare", file, "--fail-if", "accuracy(x) < 1", cwd=tmp_path)
+    shown = await funcforge("show", failed.told["run_id"], "--json", cwd=tmp_path)
+    listed = await funcforge("runs", "--json", cwd=tmp_path)
+
+    assert (failed.code, passed.code, wrong.code) == (1, 0, 2)
+    assert "'x', which is no arm; arms are plain, trained" in wrong.err
+    told = failed.told
+    assert (told["status"], told["gate"]["failed"]) == ("done", True)
+    assert told["gate"]["conditions"][0]["outcome"] == "failed"
+    assert [cell["sure"] for cell in told["transfer"]] == [False, True]
+    assert told["pairs"][0]["verdict"] == "better"
+    assert shown.told == told
+    assert {run["kind"] for run in listed.told["runs"]} == {"compare"}
+    assert "trained is better than plain" in passed.err
+    for name in ("c.html", "c.md", "c.csv"):
+        assert (tmp_path / "out" / name).stat().st_size > 1_000

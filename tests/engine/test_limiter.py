@@ -232,3 +232,15 @@ def test_tokens_that_a_call_did_not_use_are_used_by_others() -> None:
         assert 0.95 * 200 <= clock.monotonic_s() <= 1.15 * 200 + 2
 
     simulate(scenario)
+
+
+def test_limits_are_said_of_a_provider_of_its_host_or_of_one_account() -> None:
+    known = {
+        "openai": RateLimits(in_flight=1),
+        "openai@proxy:80/v1": RateLimits(in_flight=2),
+        "openai@proxy:80/v1#beef": RateLimits(in_flight=3),
+    }
+    limiter = Limiter(RateLimits(in_flight=9), known)
+
+    names = ["openai#cafe", "openai@proxy:80/v1#cafe", "openai@proxy:80/v1#beef", "anthropic#cafe"]
+    assert [limiter.account(name).view.limit for name in names] == [1, 2, 3, 9]
