@@ -1,6 +1,7 @@
 """The models that come with the package, as a LiteLLM provider: they take any model's path.
 
     embedded/apprentice           solves by the functions it learns, and writes them
+    embedded/api-caller           calls APIs as dialogues ask for it, imperfectly
     embedded/critic               judges trajectories by plain rules, imperfectly
     embedded/critic-random        judges by chance        } for measuring what a training does
     embedded/critic-adversarial   prefers what is bad     } with a bad critic
@@ -19,7 +20,7 @@ from typing import Any
 import anyio.to_thread
 
 from ...engine.messages import Message, Reply, Request, Tool, ToolCall
-from . import apprentice, embedded_critic
+from . import api_caller, apprentice, embedded_critic
 
 PROVIDER = "embedded"
 _PRICES: Mapping[str, Any] = {
@@ -41,6 +42,7 @@ class Embedded:
 
 MODELS: Mapping[str, Embedded] = {
     "apprentice": Embedded(apprentice.reply, apprentice.optimizes),
+    "api-caller": Embedded(api_caller.reply),
     **{name: Embedded(reply) for name, reply in embedded_critic.CRITICS.items()},
 }
 
