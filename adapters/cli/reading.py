@@ -13,6 +13,7 @@ from ...engine.usage import Usage
 from ..exporters import EXPORTERS, Origin
 from ..views.curve import curve, legend
 from ..views.diff import Changed, changes
+from ..views.judges import figures
 from ..views.ledger import ledger_rows
 from ..views.lines import OUTCOMES, UNSAFE_WARNING
 from ..views.story import Step, Story, find_version
@@ -163,6 +164,7 @@ def _tell(story: Story) -> None:
     for step in story.steps:
         _tell_step(step)
     _tell_functions(story)
+    _tell_judges(story)
     put()
     for cost in story.costs:
         put(f"{one_line(cost.part, 20):<11}{_spent(cost.usage)}")
@@ -207,6 +209,25 @@ def _tell_functions(story: Story) -> None:
         if row.entry.in_result:
             put(f"    {one_line(row.entry.function.description, 110)}", style="dim")
         put(f"    {one_line(row.told(), 400)}", style="" if row.entry.in_result else "dim")
+
+
+def _tell_judges(story: Story) -> None:
+    judges = story.judges
+    if judges is None:
+        return
+    put()
+    put(f"critic (learned from: {judges.signal}, accepted by: {judges.accept_by})", style="bold")
+    for name, value in figures(judges.reliability):
+        put(f"    {name:<20}{value}")
+    put(f"    {'':<12}{'critic':>8}{'gold':>10}", style="dim")
+    for one in judges.versions:
+        scores = "".join(
+            f"{percent(score) if score is not None else '–':>10}"
+            for score in (one.critic, one.gold)
+        )
+        put(f"    {one.label:<10}{scores}  {one.outcome}", style="green" if one.in_use else "")
+    for warning in judges.warnings:
+        put(f"    {warning}", style="bold yellow")
 
 
 def _show_change(one: Changed) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..views.judges import judges_json
 from ..views.lines import UNSAFE_WARNING
 from ..views.story import Scored, Story
 from ..views.text import duration, one_line, percent, plural, usd
@@ -35,6 +36,7 @@ def run_json(story: Story) -> dict[str, Any]:
         ],
         "functions": [function.name for function in story.final.functions],
         "parameters_version": story.final.version,
+        "critic": judges_json(story),
         "usage": usage_json(story.usage),
         "seconds": story.seconds,
         "sandbox": story.sandbox,
@@ -51,6 +53,7 @@ def evaluation_json(story: Story) -> dict[str, Any]:
         "message": story.message,
         **(scored_json(scored) or dict.fromkeys(("score", "low", "high", "tasks", "failed"))),
         "parameters_version": story.final.version,
+        "critic": judges_json(story),
         "usage": usage_json(story.usage),
         "seconds": story.seconds,
         "sandbox": story.sandbox,
@@ -82,6 +85,8 @@ def say_summary(story: Story, store: str) -> None:
     if story.kind == "train":
         names = ", ".join(one_line(function.name, 60) for function in story.final.functions)
         say(f"  {'functions':<11}{names or 'none'}")
+    for warning in story.judges.warnings if story.judges else ():
+        say(f"  {'critic':<11}{warning}", style="bold yellow")
     usage = story.usage
     spent = f"{plural(usage.calls, 'call')}, {usage.tokens:,} tokens, {usd(usage.cost_usd)}"
     say(f"  {'spent':<11}{spent}, {duration(story.seconds)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...engine.events import (
+    CriticDoubted,
     EditProposed,
     EpisodeFinished,
     EvaluationFinished,
@@ -76,6 +77,8 @@ def lines(event: Event, failures: set[str]) -> list[Line]:
             return [Line(f"  prompt: {cut} shortened, {left_out} left out", "dim")]
         case StepDecided():
             return [_decided(event)]
+        case CriticDoubted():
+            return [_doubted(event)]
         case StraysDiscarded():
             return [Line(f"  {plural(event.count, 'stray episode')} discarded", "yellow")]
         case RunFinished():
@@ -124,11 +127,22 @@ def _run_started(event: RunStarted) -> list[Line]:
 
 def _evaluated(event: EvaluationFinished) -> Line:
     failed = f", {event.failed} failed" if event.failed else ""
+    if event.critic is not None:
+        gold = f", gold {percent(event.gold.score)}" if event.gold else ""
+        failed = f"{failed} (critic {percent(event.critic.score)}{gold})"
     return Line(
         f"  {event.evaluation}: {percent(event.score)} "
         f"[{event.low * 100:.1f}, {event.high * 100:.1f}] on {plural(event.tasks, 'task')}{failed}",
         "yellow" if event.failed else "",
     )
+
+
+def _doubted(event: CriticDoubted) -> Line:
+    scores = f"{event.lowest:.2f} to {event.highest:.2f}"
+    told = (
+        f"  {event.evaluation}: the critic gave all {event.episodes} episodes about the same score"
+    )
+    return Line(f"{told} ({scores}): its judgements hold no information", "bold yellow")
 
 
 def _proposed(event: EditProposed) -> Line:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...engine.errors import ConfigError
+from ...engine.events import Verdicts
 from ...engine.parameters import Parameters
 from ...engine.usage import NO_USAGE, Usage
 from ...storage.records import (
@@ -18,6 +19,7 @@ from ...storage.records import (
     FunctionVersion,
     RunView,
 )
+from .judges import Judges, judges_of
 from .lines import VERBS
 
 
@@ -33,6 +35,8 @@ class Scored:
     tasks: int
     failed: int
     usage: Usage = NO_USAGE
+    gold: Verdicts | None = None  # with a critic: both judges, whichever gives the score
+    critic: Verdicts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Step:
     low: float | None = None  # of the effect
     high: float | None = None
     p_value: float | None = None
+    gold: float | None = None  # with a critic: both judges of the candidate
+    critic: float | None = None
     episodes: int = 0
     edits: tuple[EditLine, ...] = ()
 
@@ -102,13 +108,12 @@ class Story:
     ledger: tuple[FunctionVersion, ...] = ()  # every version of every function
     costs: tuple[Cost, ...] = ()
     usage: Usage = NO_USAGE
+    judges: Judges | None = None  # the critic; None: there is none
 
     @property
     def deciding(self) -> str:
         """The split that proposals were decided on."""
-        training = self.config.get("training")
-        split = training.get("accept_on") if isinstance(training, Mapping) else None
-        return split if isinstance(split, str) else "train"
+        return deciding_split(self.config)
 
     def incumbents(self) -> list[float | None]:
         """Return the incumbent's deciding score after each step, the start included."""
@@ -150,7 +155,21 @@ def tell(view: RunView) -> Story:
         ledger=view.ledger,
         costs=tuple(Cost(part=part, usage=usage) for part, usage in view.costs.items()),
         usage=summary.usage,
+        judges=judges_of(
+            view.critic, view.config, _deciding(view.config, _sides(summary.before)), steps
+        ),
     )
+
+
+def _deciding(config: Mapping[str, Any], sides: Mapping[str, Scored]) -> Scored | None:
+    return sides.get(deciding_split(config))
+
+
+def deciding_split(config: Mapping[str, Any]) -> str:
+    """Return the split that proposals are decided on."""
+    training = config.get("training")
+    split = training.get("accept_on") if isinstance(training, Mapping) else None
+    return split if isinstance(split, str) else "train"
 
 
 def find_version(story: Story, wanted: str) -> Parameters:
@@ -189,6 +208,8 @@ def _scored(found: Evaluated) -> Scored | None:
         tasks=found.tasks,
         failed=found.failed,
         usage=found.usage,
+        gold=found.gold,
+        critic=found.critic,
     )
 
 
@@ -222,6 +243,8 @@ def _step(view: RunView, decision: Decision) -> Step:
         low=decision.low,
         high=decision.high,
         p_value=p_value if isinstance(p_value, float) else None,
+        gold=decision.gold,
+        critic=decision.critic,
         episodes=decision.episodes,
         edits=tuple(_edit(edit) for edit in decision.edits),
     )

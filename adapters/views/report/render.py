@@ -11,6 +11,7 @@ from ....engine.functions import Function
 from ....storage.records import FunctionUse
 from .. import text
 from ..diff import Changed, changes, function_text
+from ..judges import figures
 from ..ledger import COLUMNS, ledger_rows
 from ..lines import OUTCOMES, UNSAFE_WARNING
 from ..story import Scored, Step, Story
@@ -60,6 +61,7 @@ def render_report(story: Story) -> str:
         ledger_columns=COLUMNS,
         config=json.dumps(story.config, indent=2, ensure_ascii=False),
         started=_date(story.created_at_unix_s),
+        judge_figures=figures(story.judges.reliability) if story.judges else [],
         unsafe=UNSAFE_WARNING if story.sandbox == "unsafe" else "",
     )
     return html.encode("utf-8", "replace").decode("utf-8")
