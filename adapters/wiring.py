@@ -404,6 +404,8 @@ def make_optimizer(config: Config) -> Optimizer:
     optimizer = config.optimizer
     if optimizer.kind == "demonstrations":
         return make_demonstration_optimizer(config)
+    if optimizer.kind == "instructions":
+        return make_instruction_optimizer(config)
     if optimizer.kind != "functions":
         made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()
         return made
@@ -441,6 +443,23 @@ def world_tools(config: Config) -> tuple[str, ...]:
 
     environment = make_environment(config)
     return environment.names if isinstance(environment, ApiBank) else ()
+
+
+def make_instruction_optimizer(config: Config) -> Optimizer:
+    """Build the optimizer that writes the agent's instructions anew."""
+    from ..engine.optimizers.instructions import InstructionOptimizer, InstructionOptimizerSettings
+
+    optimizer = config.optimizer
+    return InstructionOptimizer(
+        InstructionOptimizerSettings(
+            model=config.optimizer_model,
+            tries=optimizer.tries,
+            prompt_tokens=optimizer.prompt_tokens,
+            reply_tokens=optimizer.reply_tokens,
+            temperature=optimizer.temperature,
+            prompt=optimizer.prompt.text if optimizer.prompt else None,
+        )
+    )
 
 
 def importable(packages: Sequence[str]) -> tuple[str, ...]:

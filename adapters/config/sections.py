@@ -105,7 +105,7 @@ class AgentConfig(Section):
 class OptimizerConfig(Section):
     """Who proposes edits."""
 
-    kind: Annotated[str, _kind("functions", "demonstrations")] = "functions"
+    kind: Annotated[str, _kind("functions", "demonstrations", "instructions")] = "functions"
     model: ModelName | None = None  # None: the agent's
     actions_per_step: Count = 3  # MAX of Algorithm 1
     tries: Count = 3  # how often an invalid action may be corrected

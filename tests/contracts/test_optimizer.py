@@ -13,8 +13,14 @@ from funcforge.engine.errors import BudgetExhausted, SandboxError, TransientMode
 from funcforge.engine.functions import Function
 from funcforge.engine.messages import Message, Reply, Request
 from funcforge.engine.optimizer import FailedAttempt, Optimizer, Proposal, Situation
+from funcforge.engine.optimizers.demonstrations import DemonstrationOptimizer
 from funcforge.engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
+from funcforge.engine.optimizers.instructions import (
+    InstructionOptimizer,
+    InstructionOptimizerSettings,
+)
 from funcforge.engine.parameters import Parameters, apply
+from funcforge.engine.selection import BestOfK
 
 from tests.doubles import ScriptedOptimizer
 from tests.engine.optimizers.desk import (
@@ -39,6 +45,14 @@ def _at_once() -> Optimizer:
     return FunctionOptimizer(FunctionOptimizerSettings(model="test/optimizer", progressive=False))
 
 
+def _demonstrations() -> Optimizer:
+    return DemonstrationOptimizer(BestOfK())
+
+
+def _instructions() -> Optimizer:
+    return InstructionOptimizer(InstructionOptimizerSettings(model="test/optimizer"))
+
+
 def _scripted() -> Optimizer:
     return ScriptedOptimizer([])
 
@@ -46,9 +60,12 @@ def _scripted() -> Optimizer:
 OPTIMIZERS = [
     pytest.param(_functions, id="functions"),
     pytest.param(_at_once, id="functions, all at once"),
+    pytest.param(_demonstrations, id="demonstrations"),
+    pytest.param(_instructions, id="instructions"),
     pytest.param(_scripted, id="the double of the tests"),
 ]
 for_each = pytest.mark.parametrize("make", OPTIMIZERS)
+that_asks = pytest.mark.parametrize("make", [o for o in OPTIMIZERS if o.id != "demonstrations"])
 Make = Callable[[], Optimizer]
 
 KNOWN = function("known")
@@ -122,7 +139,7 @@ async def test_a_batch_without_episodes_is_no_error(make: Make) -> None:
     await _propose(make, desk(), situation())
 
 
-@for_each
+@that_asks
 @pytest.mark.parametrize(
     "error",
     [
@@ -149,7 +166,7 @@ async def test_a_failed_sandbox_passes_through_and_refuses_nothing(make: Make) -
     assert workbench.edits == []
 
 
-@for_each
+@that_asks
 async def test_cancelling_ends_a_step_at_once(make: Make) -> None:
     class Hanging(Desk):
         async def complete(self, request: Request) -> Reply:
