@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help setup sandbox demo test slow check format bench lock wheel clean
 
@@ -46,10 +47,10 @@ demo: setup sandbox ## train the example: no key, no network
 	@$(BIN)/funcforge train examples/quickstart.toml
 
 test: setup sandbox ## run the tests, but for the slow ones
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 slow: setup sandbox ## run the slow tests: hostile code, recorded dialogues, more providers
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m slow $(PARALLEL)
 
 check: setup ## lint, formatting, strict types, import rule
 	@$(BIN)/ruff check .
