@@ -17,6 +17,8 @@ QUESTIONS = {
     "api_bank": "do the recorded API calls give what they gave?",
     "recorded_training": "do whole trainings run on what real models wrote?",
     "comparison": "are arms kept apart, is it fast, are the intervals honest?",
+    "caps": "is a cap ever exceeded?",
+    "rates": "how much of an allowed rate is used?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
 }

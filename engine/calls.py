@@ -26,7 +26,6 @@ from .ports import CacheStore, CallStore, Clock, Model, ModelFacts
 from .scope import CallScope, Place
 from .usage import NO_USAGE, Usage
 
-CONGESTION = frozenset({"rate_limit", "overloaded"})
 FATAL_SCOPES = 3  # the same fatal error from this many episodes ends the run
 OUTAGE_CALLS = 20  # so many given up in a row: the model is down, other calls need not insist
 
@@ -275,8 +274,11 @@ class ModelCalls:
             ) from error
         except ModelError as error:
             _settle_failure(reservation, error)
-            if error.kind in CONGESTION:
-                permit.congested(getattr(error, "retry_after_s", None))
+            retry_after_s = getattr(error, "retry_after_s", None)
+            if error.kind == "rate_limit":
+                permit.refused(retry_after_s)
+            elif error.kind == "overloaded":
+                permit.overloaded(retry_after_s)
             else:
                 permit.failed()
             raise

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 import anyio
 
 from .clock import SystemClock
+from .pacing import Bucket, Pace
 from .ports import Clock
 
 START_IN_FLIGHT = 16
-DECREASE = 0.7  # factor on a 429 or an overload; 0.5 swings more than providers need
+DECREASE = 0.7  # factor on an overload; 0.5 swings more than providers need
+REFUSED = 0.9  # factor on a 429: the pace is what takes the pressure off
 SLOWDOWN = 3.0  # latency over the usual one by this factor counts as congestion
 RECENT = 20  # answers that tell the latency now; replies differ in length, so one tells nothing
 USUAL = 64  # answers that tell the usual one; the first to come back are always the quick ones
 SHARE_WEIGHT = 0.1  # of one answer in the share of its tokens that a call uses
 COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
-BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Permit:
     """Leave to send one call. Say how it went before the block ends."""
 
     sent_s: float
-    outcome: str = "cancelled"  # ok, congested, error, cancelled
+    outcome: str = "cancelled"  # ok, refused, overloaded, error, cancelled
     retry_after_s: float | None = None
     latency_s: float | None = field(default=None)
     tokens: int | None = None  # really used; None: as many as were asked for
@@ -58,9 +59,14 @@ class Permit:
         self.latency_s = latency_s
         self.tokens = tokens
 
-    def congested(self, retry_after_s: float | None) -> None:
-        """The provider asked for fewer calls: rate limit or overload."""
-        self.outcome = "congested"
+    def refused(self, retry_after_s: float | None) -> None:
+        """The provider asked for fewer calls: a rate limit."""
+        self.outcome = "refused"
+        self.retry_after_s = retry_after_s
+
+    def overloaded(self, retry_after_s: float | None) -> None:
+        """The provider has too much to do."""
+        self.outcome = "overloaded"
         self.retry_after_s = retry_after_s
 
     def failed(self) -> None:
@@ -68,37 +74,10 @@ class Permit:
         self.outcome = "error"
 
 
-class _Bucket:
-    """A token bucket: `per_minute` units flow in evenly, at most BURST_S worth can wait."""
-
-    def __init__(self, per_minute: float, now_s: float) -> None:
-        self._rate = per_minute / 60.0
-        self._room = max(1.0, self._rate * BURST_S)
-        self._level = self._room
-        self._at_s = now_s
-
-    def wait_s(self, units: float, now_s: float) -> float:
-        """Return how long until `units` can be taken; more than the room waits for a full one."""
-        self._flow(now_s)
-        return max(0.0, (min(units, self._room) - self._level) / self._rate)
-
-    def take(self, units: float, now_s: float) -> None:
-        """Take units; a request larger than the room leaves a debt behind."""
-        self._flow(now_s)
-        self._level -= units
-
-    def correct(self, units: float, now_s: float) -> None:
-        """Take units that were used beside those taken; where negative, give some back."""
-        self._flow(now_s)
-        self._level = min(self._room, self._level - units)
-
-    def _flow(self, now_s: float) -> None:
-        self._level = min(self._room, self._level + (now_s - self._at_s) * self._rate)
-        self._at_s = now_s
-
-
 class AccountLimiter:
     """One provider account: concurrency found by slow start, then AIMD; rates by token buckets.
+
+    A rate that nobody told is learned from refusals (see `Pace`).
 
     Calls leave in the order in which they asked. Only the first of the queue waits for the
     rate, so a limit that lifts lets calls out one after the other and not as a convoy.
@@ -134,11 +113,12 @@ class AccountLimiter:
         self._answers = 0
         self._used_share = 1.0  # of the tokens asked for: the longest reply is rarely the one
         now_s = clock.monotonic_s()
-        self._buckets: list[tuple[_Bucket, bool]] = []
+        self._pace = Pace()
+        self._buckets: list[tuple[Bucket, bool]] = []
         if limits.requests_per_minute is not None:
-            self._buckets.append((_Bucket(limits.requests_per_minute, now_s), False))
+            self._buckets.append((Bucket(limits.requests_per_minute, now_s), False))
         if limits.tokens_per_minute is not None:
-            self._buckets.append((_Bucket(limits.tokens_per_minute, now_s), True))
+            self._buckets.append((Bucket(limits.tokens_per_minute, now_s), True))
 
     @property
     def view(self) -> LimitView:
@@ -148,8 +128,14 @@ class AccountLimiter:
             limit=int(self._limit),
             in_flight=self._in_flight,
             waiting=self._waiting,
-            reason=self._reason,
+            reason=self._why(),
         )
+
+    def _why(self) -> str:
+        per_s = self._pace.per_s(self._clock.monotonic_s())
+        if per_s is None or self._bound:
+            return self._reason
+        return f"paced at {per_s * 60:,.0f} requests a minute: {self._reason}"
 
     @asynccontextmanager
     async def permit(
@@ -166,6 +152,7 @@ class AccountLimiter:
                 await self._wait_for_room(tokens, check)
                 charged = tokens * self._used_share
                 now_s = self._clock.monotonic_s()
+                self._pace.take(now_s)
                 for bucket, counts_tokens in self._buckets:
                     bucket.take(charged if counts_tokens else 1, now_s)
                 self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
@@ -202,7 +189,7 @@ class AccountLimiter:
                 check()
             now_s = self._clock.monotonic_s()
             units = tokens * self._used_share
-            wait_s = max(0.0, self._not_before_s - now_s)
+            wait_s = max(0.0, self._not_before_s - now_s, self._pace.wait_s(now_s))
             for bucket, counts_tokens in self._buckets:
                 wait_s = max(wait_s, bucket.wait_s(units if counts_tokens else 1, now_s))
             if wait_s > 1e-6:  # rounding of the clock, not a wait
@@ -216,12 +203,16 @@ class AccountLimiter:
 
     def _learn(self, permit: Permit) -> None:
         now_s = self._clock.monotonic_s()
-        if permit.outcome == "congested":
+        if permit.outcome in ("refused", "overloaded"):
             if permit.retry_after_s is not None:
                 self._not_before_s = max(self._not_before_s, now_s + permit.retry_after_s)
+            refused = permit.outcome == "refused"
+            if refused:
+                self._pace.refused(permit.sent_s, now_s)
             # one decrease for all the calls that were sent under the old limit
             if permit.sent_s > self._decreased_s:
-                self._decrease(now_s, "provider asked for fewer calls")
+                factor = REFUSED if refused else DECREASE
+                self._decrease(now_s, "provider asked for fewer calls", factor)
         elif permit.outcome == "ok" and permit.latency_s is not None:
             self._learn_latency(permit, now_s)
 
@@ -243,7 +234,7 @@ class AccountLimiter:
         slow = slow and self._waiting > 0
         if slow and permit.sent_s > self._decreased_s + COOL_DOWN_S and self._limit > 4:
             self._slow_start = False
-            self._decrease(now_s, "latency rises")
+            self._decrease(now_s, "latency rises", DECREASE)
             self._best_latency_s *= 1.5  # a provider may be slower for good
         elif self._limit < self._limits.in_flight and self._bound:
             # additive: one more for every full window of answers, or for each in slow start
@@ -251,9 +242,9 @@ class AccountLimiter:
             self._limit = min(self._limit, float(self._limits.in_flight))
             self._reason = "slow start" if self._slow_start else "probing for more"
 
-    def _decrease(self, now_s: float, reason: str) -> None:
+    def _decrease(self, now_s: float, reason: str, factor: float) -> None:
         self._slow_start = False
-        self._limit = max(1.0, min(self._limit, self._in_flight + 1.0) * DECREASE)
+        self._limit = max(1.0, min(self._limit, self._in_flight + 1.0) * factor)
         self._decreased_s = now_s
         self._reason = reason
 

@@ -47,6 +47,25 @@ class Provider:
         return self._latency_s
 
 
+class SmoothProvider(Provider):
+    """Takes `per_minute` calls evenly, and a second's worth at once, as providers do."""
+
+    _level = 1e9  # full, to begin with
+    _at_s = 0.0
+
+    async def call(self) -> float | None:
+        now_s = self._clock.monotonic_s()
+        per_s = self._per_minute / 60
+        self._level = min(per_s, self._level + (now_s - self._at_s) * per_s)
+        self._at_s = now_s
+        if self._level < 1:
+            self.refused += 1
+            return None
+        self._level -= 1
+        self._window.clear()
+        return await super().call()
+
+
 def simulate(scenario: Callable[[VirtualClock], Awaitable[None]]) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
@@ -65,7 +84,7 @@ async def drive(
             async with limiter.account("a").permit(100) as permit:
                 latency_s = await provider.call()
                 if latency_s is None:
-                    permit.congested(retry_after_s)
+                    permit.refused(retry_after_s)
                 else:
                     left -= 1
                     permit.answered(latency_s)
@@ -108,6 +127,25 @@ def test_an_unknown_concurrency_is_found_with_few_refusals() -> None:
     simulate(scenario)
 
 
+@pytest.mark.parametrize("latency_s", [0.3, 2.0])
+@pytest.mark.parametrize("retry_after_s", [1.0, None])
+def test_an_unknown_rate_is_found_with_few_refusals(
+    latency_s: float, retry_after_s: float | None
+) -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        provider = SmoothProvider(clock, concurrent=30, per_minute=600, latency_s=latency_s)
+        limiter = Limiter(RateLimits(in_flight=256), clock=clock)
+
+        await drive(limiter, provider, workers=200, calls=3000, retry_after_s=retry_after_s)
+
+        warm = [at_s for at_s in provider.sent_s if at_s > 30]
+        rate = (len(warm) - 1) / (warm[-1] - warm[0]) * 60
+        assert rate >= 0.9 * 600
+        assert provider.refused <= 0.02 * provider.answered
+
+    simulate(scenario)
+
+
 def test_it_starts_politely_and_reaches_a_large_limit_fast() -> None:
     async def scenario(clock: VirtualClock) -> None:
         provider = Provider(clock, concurrent=10_000, per_minute=1e9)
@@ -128,7 +166,7 @@ def test_retry_after_is_honoured_by_every_call_of_the_account() -> None:
     async def scenario(clock: VirtualClock) -> None:
         limiter = Limiter(clock=clock)
         async with limiter.account("a").permit(1) as permit:
-            permit.congested(7.0)
+            permit.refused(7.0)
 
         async with limiter.account("a").permit(1) as permit:
             assert clock.monotonic_s() >= 7.0
@@ -144,7 +182,7 @@ def test_a_limit_that_lifts_lets_no_convoy_through() -> None:
         provider = Provider(clock, concurrent=10_000, per_minute=1e9, latency_s=0.01)
         limiter = Limiter(RateLimits(in_flight=256, requests_per_minute=600), clock=clock)
         async with limiter.account("a").permit(1) as permit:
-            permit.congested(10.0)
+            permit.refused(10.0)
 
         await drive(limiter, provider, workers=200, calls=200, retry_after_s=None)
 

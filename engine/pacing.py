@@ -1,0 +1,105 @@
+"""How many calls a second may leave: as a provider states it, or as its refusals tell."""
+
+from __future__ import annotations
+
+from collections import deque
+
+BURST_S = 0.5  # how much of a per-minute allowance may be used at once
+WINDOW_S = 10.0  # over which the rate that a provider takes is measured
+FEWEST = 10  # calls that make a measurement
+CAUTION = 0.97  # of what was measured at a refusal
+LINEAR_PER_S = 0.002  # growth since the last refusal: slow, while what was measured is near
+CUBIC_S = 40.0  # and then faster and faster, should it have been far off
+CUBIC_SHARE = 0.3
+
+
+class Bucket:
+    """A token bucket: `per_minute` units flow in evenly, at most BURST_S worth can wait."""
+
+    def __init__(self, per_minute: float, now_s: float) -> None:
+        self._rate = per_minute / 60.0
+        self._room = max(1.0, self._rate * BURST_S)
+        self._level = self._room
+        self._at_s = now_s
+
+    def wait_s(self, units: float, now_s: float) -> float:
+        """Return how long until `units` can be taken; more than the room waits for a full one."""
+        self._flow(now_s)
+        return max(0.0, (min(units, self._room) - self._level) / self._rate)
+
+    def take(self, units: float, now_s: float) -> None:
+        """Take units; a request larger than the room leaves a debt behind."""
+        self._flow(now_s)
+        self._level -= units
+
+    def correct(self, units: float, now_s: float) -> None:
+        """Take units that were used beside those taken; where negative, give some back."""
+        self._flow(now_s)
+        self._level = min(self._room, self._level - units)
+
+    def _flow(self, now_s: float) -> None:
+        self._level = min(self._room, self._level + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+
+
+class Pace:
+    """The rate that an account takes, learned from its refusals. Free until the first one.
+
+    A refusal tells that calls leave too fast, and the calls sent shortly before and not refused
+    tell how fast they may. From there the pace rises, at first hardly, so that a provider whose
+    rate is fixed refuses one call in some hundreds.
+
+    Source: the rate control of CUBIC (Ha, Rhee, Xu 2008), which grows by the time since the last
+    loss; measured throughput stands in the place of its multiplicative decrease.
+    """
+
+    def __init__(self) -> None:
+        # when the calls of the last WINDOW_S were sent that were not refused, or not yet
+        self._sent_s: deque[float] = deque()
+        self._first_s: float | None = None
+        self._base: float | None = None  # calls per second at the last refusal
+        self._refused_s = 0.0
+        self._next_s = 0.0  # when the next call may leave
+
+    def per_s(self, now_s: float) -> float | None:
+        """Return how many calls a second may leave now; None: as many as like."""
+        if self._base is None:
+            return None
+        since_s = now_s - self._refused_s
+        growth = LINEAR_PER_S * since_s + CUBIC_SHARE * (since_s / CUBIC_S) ** 3
+        return self._base * (1.0 + growth)
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long until the next call may leave."""
+        return 0.0 if self._base is None else max(0.0, self._next_s - now_s)
+
+    def take(self, now_s: float) -> None:
+        """Count a call that leaves."""
+        self._first_s = now_s if self._first_s is None else self._first_s
+        self._sent_s.append(now_s)
+        self._forget(now_s)
+        per_s = self.per_s(now_s)
+        if per_s is not None:
+            # what was not used for a moment is caught up, as far as a burst goes
+            self._next_s = max(self._next_s, now_s - BURST_S) + 1.0 / per_s
+
+    def refused(self, sent_s: float, now_s: float) -> None:
+        """Slow down to what the provider took just before.
+
+        Args:
+            sent_s: When the refused call left.
+            now_s: Now.
+        """
+        self._forget(now_s)
+        if sent_s in self._sent_s:
+            self._sent_s.remove(sent_s)
+        if len(self._sent_s) < FEWEST or self._first_s is None:
+            return
+        span_s = min(WINDOW_S, now_s - self._first_s)
+        if span_s > 0:
+            self._base = CAUTION * len(self._sent_s) / span_s
+            self._refused_s = now_s
+
+    def _forget(self, now_s: float) -> None:
+        while self._sent_s and self._sent_s[0] < now_s - WINDOW_S:
+            self._sent_s.popleft()
