@@ -30,6 +30,9 @@ class Message:
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None  # which call a tool message answers
+    # so many characters stay the same in requests to come: a hint for the provider's prompt cache,
+    # which is no part of what is asked
+    stable: int = field(default=0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the message in the form that is hashed and stored."""

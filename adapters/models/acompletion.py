@@ -107,7 +107,7 @@ def _choice(choice: Any) -> dict[str, Any]:
 def _arguments(resolved: ResolvedModel, request: Request) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "model": resolved.model,
-        "messages": chat_messages(request),
+        "messages": chat_messages(request, marks=resolved.takes_marks),
         **chat_parameters(request),
         "timeout": resolved.settings.timeout_s,
         # attempts are counted, budgeted and spaced by the engine alone

@@ -8,9 +8,18 @@ from typing import Any
 from ...engine.messages import Message, Request, Tool
 
 
-def chat_messages(request: Request) -> list[dict[str, Any]]:
-    """Return the conversation. Lone surrogates, which UTF-8 has no form for, become U+FFFD."""
-    return [_message(message) for message in request.messages]
+def chat_messages(request: Request, *, marks: bool = False) -> list[dict[str, Any]]:
+    """Return the conversation. Lone surrogates, which UTF-8 has no form for, become U+FFFD.
+
+    Args:
+        marks: Whether to mark what stays the same for the provider's prompt cache.
+    """
+    found = [_message(message) for message in request.messages]
+    if marks:
+        for message, data in zip(request.messages, found, strict=True):
+            if message.stable and message.role in {"system", "user"}:
+                data["content"] = _marked(message.content, message.stable)
+    return found
 
 
 def chat_tools(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
@@ -57,6 +66,14 @@ def scrub(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def _marked(content: str, stable: int) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"type": "text", "text": scrub(content[:stable])}]
+    parts[0]["cache_control"] = {"type": "ephemeral"}
+    if content[stable:]:
+        parts.append({"type": "text", "text": scrub(content[stable:])})
+    return parts
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class _HandlerWire:
         self._note(sample()[:2], None)
 
     def write(self, request: Request) -> Letter:
-        written = self._note(chat_messages(request), request.seed)
+        messages = chat_messages(request, marks=self._spelling.resolved.takes_marks)
+        written = self._note(messages, request.seed)
         # the body has one length, and it is aiohttp that says it
         headers = {k: v for k, v in written.headers.items() if k.lower() != "content-length"}
         return Letter(url=written.url, headers=headers, body=written.body, url_is_final=True)

@@ -34,6 +34,7 @@ _LOCAL = frozenset(
     {"ollama", "ollama_chat", "hosted_vllm", "vllm", "lm_studio", "llamafile", "lemonade"}
     | {"docker_model_runner", EMBEDDED}
 )
+_MARKED = frozenset({"anthropic", "bedrock"})
 _KEY_VARIABLES = {
     "together_ai": "TOGETHERAI_API_KEY",
     "fireworks_ai": "FIREWORKS_AI_API_KEY",
@@ -61,6 +62,9 @@ class ResolvedModel:
     prices_are_exact: bool  # whether our sum equals LiteLLM's; otherwise LiteLLM is asked
     source: Source
     takes_tools: bool = True  # as far as LiteLLM knows
+    takes_marks: bool = (
+        False  # of what its prompt cache is to keep; others find that out themselves
+    )
     key: str | None = field(default=None, repr=False)
     base_url: str | None = None  # None: the provider's own
 
@@ -99,6 +103,7 @@ def resolve(litellm: Any, model: str, settings: ModelSettings) -> ResolvedModel:
             secrets=(key,) if key and key != NO_KEY else (),
         ),
         takes_tools=_takes_tools(litellm, name, provider),
+        takes_marks=provider in _MARKED and bool(info.get("supports_prompt_caching")),
         key=key,
         base_url=base_url,
     )

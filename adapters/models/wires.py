@@ -129,7 +129,8 @@ class _AnthropicWire:
 
     def write(self, request: Request) -> Letter:
         headers = dict(self._headers)
-        body = self._spelling.translate(chat_messages(request), headers)
+        messages = chat_messages(request, marks=self._spelling.resolved.takes_marks)
+        body = self._spelling.translate(messages, headers)
         return Letter(url=self._url, headers=headers, body=orjson.dumps(body))
 
     def read(self, raw: bytes) -> Any:

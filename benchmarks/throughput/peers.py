@@ -25,7 +25,7 @@ from pathlib import Path
 from .peer_environments import litellm_version, python_of, version_of
 
 ROOT = Path(__file__).resolve().parents[2]
-ARMS = Path(__file__).parent / "arms"
+ARMS = Path(__file__).parent / "peer_arms"
 RESULTS = ROOT / "benchmarks" / "results" / "peers.md"
 
 
@@ -53,8 +53,8 @@ def arms() -> list[Arm]:
     return [
         Arm("bare aiohttp, 512", "bare", 6_000, 512),
         Arm("bare aiohttp, 2,000", "bare", 12_000, 2_000),
-        Arm("ours, fast lane, 512", "ours", 4_000, 512, "fast"),
-        Arm("ours, fast lane, 2,000", "ours", 8_000, 2_000, "fast"),
+        Arm("ours, fast lane, 512", "ours", 8_000, 512, "fast"),
+        Arm("ours, fast lane, 2,000", "ours", 12_000, 2_000, "fast"),
         Arm("ours, fall-back lane, 512", "ours", 600, 512, "fall-back"),
         Arm("plain litellm.acompletion, 512", "plain_litellm", 600, 512),
         Arm("DSPy, awaited, 512", "dspy_predict", 2_000, 512, "async", "dspy"),
@@ -67,13 +67,13 @@ def arms() -> list[Arm]:
 @contextmanager
 def server(latency_s: float) -> Iterator[str]:
     """Run the cheap server; yield its base URL."""
-    command = [sys.executable, "-m", "benchmarks.throughput.cheap_server"]
+    command = [sys.executable, "-m", "benchmarks.throughput.server"]
     process = subprocess.Popen(
         [*command, "--latency", str(latency_s)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip()
+        yield json.loads(process.stdout.readline())["base_url"]
     finally:
         process.terminate()
         process.wait()

@@ -98,7 +98,8 @@ class Provider(asyncio.Protocol):
 async def serve(latency_s: float, calls: int, tool: str) -> None:
     """Serve until SIGTERM."""
     replies = [reply(None, tool, turn) for turn in range(calls)]
-    replies.append(reply("The answer is \\boxed{42}."))
+    # in a box, and within the fields that DSPy looks for
+    replies.append(reply("[[ ## answer ## ]]\n\\boxed{42}\n\n[[ ## completed ## ]]"))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: Provider(latency_s, replies), "127.0.0.1", 0, backlog=4096

@@ -39,7 +39,8 @@ class ToolCallingAgent:
             "answer_format": self._answer.instruction(),
             "instructions": workspace.parameters.instructions,
         }
-        opening = [Message(role="system", content=fill(self._prompt, values))]
+        system = fill(self._prompt, values)
+        opening = [Message(role="system", content=system, stable=len(system))]
         for demonstration in self._retriever.pick(workspace.parameters, task.id, task.prompt):
             opening.append(Message(role="user", content=demonstration.prompt))
             # providers refuse calls in a conversation that offers no tools

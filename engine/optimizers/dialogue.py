@@ -102,11 +102,12 @@ class Dialogue:
             room = min(room, asking.prompt_tokens)
         room = int(room * self._share) - _OVERHEAD_TOKENS - self._fixed_tokens()
         prompt = await self._prompt(edited, done, room, reply_tokens)
+        stable = len(self._prefix.text) if self._prefix else 0
         return Request(
             model=asking.model,
             messages=(
                 Message(role="system", content=asking.instructions),
-                Message(role="user", content=prompt),
+                Message(role="user", content=prompt, stable=stable),
                 *(message for exchange in self._refused for message in exchange),
             ),
             tools=action_tools(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -114,6 +115,14 @@ REQUESTS: dict[str, Request] = {
     "json": replace(ASKED, json_schema=SCHEMA),
     "long": replace(ASKED, messages=(Message(role="user", content="tea \u00e9\n" * 4_000),)),
     "surrogates": replace(ASKED, messages=(Message(role="user", content="a\ud800b"),)),
+    "marked": replace(
+        ASKED,
+        messages=(
+            Message(role="system", content="Be brief.", stable=9),
+            Message(role="user", content="One. Two?", stable=5),
+        ),
+        tools=(LOOKUP,),
+    ),
     "empty": replace(ASKED, messages=(Message(role="system", content=""), *ASKED.messages)),
 }
 
@@ -199,6 +208,26 @@ def _is_reply(got: Reply | ModelError) -> bool:
 
 def _comparable(got: Reply | ModelError) -> object:
     return got if isinstance(got, Reply) else (type(got), str(got))
+
+
+@pytest.mark.parametrize(
+    ("model", "marks"),
+    [
+        ("anthropic/claude-haiku-4-5", 2),
+        ("bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", 2),
+        ("openai/gpt-4o-mini", 0),
+        ("gemini/gemini-2.5-flash", 0),
+        ("bedrock/meta.llama3-1-70b-instruct-v1:0", 0),
+    ],
+)
+async def test_what_stays_the_same_is_marked_where_the_provider_takes_it(
+    model: str, marks: int
+) -> None:
+    heard, _, _ = await _both(model, [REQUESTS["marked"]], echo)
+
+    for [ask] in heard:
+        text = json.dumps(ask.body)
+        assert text.count("cache_control") + text.count("cachePoint") == marks
 
 
 REPLIES: dict[str, Say] = {

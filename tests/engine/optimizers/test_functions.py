@@ -53,6 +53,18 @@ async def test_each_action_is_asked_for_on_the_functions_as_edited_so_far() -> N
     assert "next=3 limit=3" in desk.prompt(2)
 
 
+async def test_what_stays_the_same_in_a_step_stands_first_and_is_marked() -> None:
+    desk = Desk(calls(add("one")), calls(add("two")), calls(TERMINATE))
+
+    await propose(desk)
+
+    users = [request.messages[1] for request in desk.asked]
+    assert len({user.content[: user.stable] for user in users}) == 1
+    assert "HISTORY" in users[0].content[: users[0].stable]
+    assert users[0].content[users[0].stable :] != users[1].content[users[1].stable :]
+    assert "LIST_B" in users[0].content[users[0].stable :]
+
+
 async def test_terminate_ends_the_step() -> None:
     desk = Desk(calls(TERMINATE), calls(add("never")))
 

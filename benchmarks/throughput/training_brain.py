@@ -1,0 +1,50 @@
+"""What the loopback provider says while whole trainings are compared. Stateless, so it is fair.
+
+As agent it answers at once, rightly for half of the questions. As optimizer it adds a function of
+a new name each time, in the spelling of whoever asks. So no set is better than another: every
+round of every arm evaluates all tasks and asks for all actions.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.loopback.brains import chance, is_optimizer
+from tests.loopback.wire import Ask, Say, call, calls, text
+
+
+def question(number: int) -> str:
+    """Return a question of about 200 characters."""
+    return f"Question {number}. " + "A train leaves with 40 people and 12 get off. " * 4
+
+
+def is_optimizer_of_ag2(ask: Ask) -> bool:
+    """Tell AG2's optimizer by its schema: arguments are JSON within a string there."""
+    return _argument_type(ask) == "string"
+
+
+def brain(ask: Ask) -> Say:
+    """Answer."""
+    if not is_optimizer(ask):
+        right = chance(ask.question) < 0.5
+        answer = 42 if right else 41
+        return text("The train has 40 people, then some get off. " * 4 + f"\\boxed{{{answer}}}")
+    name = f"count_{ask.hash[:10]}"
+    schema = {"type": "object", "properties": {"people": {"type": "integer"}}}
+    arguments: dict[str, object] = {
+        "name": name,
+        "description": "Count who is left.",
+        "arguments": schema | {"required": ["people"]},
+        "packages": [],
+        "code": f"def {name}(people: int) -> int:\n    return people - 12\n",
+    }
+    if is_optimizer_of_ag2(ask):
+        arguments |= {"arguments": json.dumps(schema["properties"]), "packages": ""}
+    return calls(call("add_function", arguments))
+
+
+def _argument_type(ask: Ask) -> object:
+    for tool in ask.tools:
+        if tool.name == "add_function":
+            return tool.arguments["properties"]["arguments"].get("type")
+    return None
