@@ -41,8 +41,13 @@ class Verdict:
     reason: str  # one sentence for people, also told to the optimizer
     incumbent_score: float  # mean over tasks of the mean over repeats
     candidate_score: float
-    low: float  # interval of candidate minus incumbent; [-1, 1] where nothing is known
+    low: float  # 95 % interval of candidate minus incumbent; [-1, 1] where nothing is known
     high: float
+    # 95 % intervals of the two scores, for tasks like these
+    incumbent_low: float = 0.0
+    incumbent_high: float = 1.0
+    candidate_low: float = 0.0
+    candidate_high: float = 1.0
     p_value: float | None = None  # None: the policy makes no test
     alpha: float | None = None  # what this decision spent of the run's error budget
     reusable: bool = True  # may the candidate's outcomes stand as the incumbent's, if accepted?

@@ -122,14 +122,36 @@ class StepDecided(Event):
     candidate: Parameters
     incumbent_score: float | None
     score: float | None  # the candidate's
+    incumbent_low: float | None = None  # 95 % intervals of the two scores
+    incumbent_high: float | None = None
+    score_low: float | None = None
+    score_high: float | None = None
     effect: float | None = None  # candidate minus incumbent
     low: float | None = None
     high: float | None = None
     episodes: int = 0  # spent on the decision
     gold: Verdicts | None = None  # with a critic: the candidate's, where there is gold
     critic: Verdicts | None = None
-    usage: Usage = field(default=NO_USAGE)  # of the whole step
+    usage: Usage = field(default=NO_USAGE)  # of these episodes
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON: what the policy adds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedTestCompared(Event):
+    """The sealed test was compared before and after, paired on tasks, once."""
+
+    before_version: str
+    after_version: str
+    before: float  # mean over the tasks that are scored on both sides
+    after: float
+    effect: float  # after minus before
+    low: float  # 95 % interval of the effect
+    high: float
+    p_value: float  # exact, two-sided
+    tasks: int  # scored on both sides
+    dropped: int  # scored on one side or none
+    won: int  # tasks that got better
+    lost: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
+from typing import TYPE_CHECKING, Literal
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ScoresByTask = Mapping[str, Sequence[float | None]]
 
@@ -37,6 +42,8 @@ class PairedDifference:
     dropped: int  # scored on one side or none: left out of both means
     incumbent: float  # NaN where no task is scored on both sides
     candidate: float
+    incumbent_interval: Estimate  # of these tasks
+    candidate_interval: Estimate
     low: float
     high: float
     differences: tuple[float, ...]  # one per task, in task order
@@ -186,6 +193,8 @@ def paired(
         dropped=len(tasks) - len(both),
         incumbent=fmean([before[task] for task in both]) if both else math.nan,
         candidate=fmean([after[task] for task in both]) if both else math.nan,
+        incumbent_interval=interval({task: incumbent[task] for task in both}, level),
+        candidate_interval=interval({task: candidate[task] for task in both}, level),
         low=low,
         high=high,
         differences=differences,
@@ -202,8 +211,10 @@ def _difference_interval(differences: Sequence[float], level: float) -> tuple[fl
     return max(-1.0, centre - half), min(1.0, centre + half)
 
 
-def paired_p_value(differences: Sequence[float], seed: int, resamples: int = 20_000) -> float:
-    """Return the one-sided p-value of "the candidate is not better" from paired differences.
+def paired_p_value(
+    differences: Sequence[float], seed: int, resamples: int = 20_000, *, two_sided: bool = False
+) -> float:
+    """Return the p-value of "the candidate is not better" from paired differences.
 
     Differences that are all -1, 0 or +1 take McNemar's exact test; others the sign-flip
     permutation test of the mean, enumerated for few differences and sampled for many.
@@ -215,6 +226,7 @@ def paired_p_value(differences: Sequence[float], seed: int, resamples: int = 20_
         differences: Candidate minus incumbent, one per task.
         seed: Of the sampled permutations; equal seed, equal p-value.
         resamples: Sampled sign patterns where there are too many to enumerate.
+        two_sided: Test "the candidate is neither better nor worse" instead.
 
     Returns:
         In (0, 1]; 1 when nothing differs.
@@ -226,23 +238,34 @@ def paired_p_value(differences: Sequence[float], seed: int, resamples: int = 20_
         return 1.0
     if all(abs(value) == 1.0 for value in changed):
         wins = sum(value > 0 for value in changed)
-        return float(binomtest(wins, len(changed), 0.5, alternative="greater").pvalue)
-    return _sign_flip_p_value(changed, seed, resamples)
+        side: Literal["two-sided", "greater"] = "two-sided" if two_sided else "greater"
+        return float(binomtest(wins, len(changed), 0.5, alternative=side).pvalue)
+    return _sign_flip_p_value(changed, seed, resamples, two_sided)
 
 
-def _sign_flip_p_value(changed: Sequence[float], seed: int, resamples: int) -> float:
+def _sign_flip_p_value(
+    changed: Sequence[float], seed: int, resamples: int, two_sided: bool
+) -> float:
     import numpy as np
 
     sizes = np.abs(np.asarray(changed))
-    observed = float(np.sum(changed)) - 1e-9  # sums in another order may differ in the last bit
+    total = float(np.sum(changed))
+    # sums in another order may differ in the last bit
+    observed = (abs(total) if two_sided else total) - 1e-9
+
+    def reached(signs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        sums = signs @ sizes
+        return (np.abs(sums) if two_sided else sums) >= observed  # type: ignore[no-any-return]
+
     if len(changed) <= EXACT_SIGN_FLIPS:
         patterns = np.arange(2 ** len(changed))[:, None] >> np.arange(len(changed)) & 1
-        return float(np.mean((patterns * 2 - 1) @ sizes >= observed))
+        return float(np.mean(reached(patterns * 2 - 1)))
     generator = np.random.default_rng([seed, len(changed)])
     hits = 0
-    for start in range(0, resamples, 1000):
-        signs = generator.integers(0, 2, (min(1000, resamples - start), len(changed))) * 2 - 1
-        hits += int(np.count_nonzero(signs @ sizes >= observed))
+    block = max(1, min(1000, 2_000_000 // len(changed)))  # patterns at once: 16 MB
+    for start in range(0, resamples, block):
+        shape = (min(block, resamples - start), len(changed))
+        hits += int(np.count_nonzero(reached(generator.integers(0, 2, shape) * 2 - 1)))
     # the observed pattern counts as one draw: never zero, never too small (Phipson & Smyth 2010)
     return (hits + 1) / (resamples + 1)
 

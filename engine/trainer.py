@@ -18,12 +18,13 @@ from .calls import ModelCalls
 from .checkpoint import Checkpoint
 from .errors import ConfigError, StoreError
 from .evaluation import Evaluation, Evaluator, summarise, verdicts_of
-from .events import StepDecided, StepStarted
+from .events import SealedTestCompared, StepDecided, StepStarted
 from .history import History
 from .optimizer import FailedAttempt, Optimizer, Situation
 from .parameters import Parameters, apply
 from .ports import RunStore, Sandbox
 from .progress import Progress, Rejected, Side
+from .sealed_test import AFTER, BEFORE, compare_sealed_test
 from .splits import Due, score_all, score_splits
 from .tasks import Splits, TaskSet
 from .training_settings import TrainingSettings
@@ -39,6 +40,8 @@ class Trained:
     progress: Progress
     before: Side
     after: Side
+    # the sealed test before and after, paired; None: none, or nothing was accepted
+    sealed_test: SealedTestCompared | None = None
 
 
 class Trainer:
@@ -118,12 +121,14 @@ class Trainer:
                 progress = replace(progress, stopped_by=stopped_by)
             await self._save(progress)
         progress = await self._finish(progress)
+        compared = await self._compare(progress)
         await self._save(progress)
         return Trained(
             parameters=await self._parameters(progress.incumbent),
             progress=progress,
             before=progress.side("before"),
             after=progress.side("after"),
+            sealed_test=compared,
         )
 
     # -- before the first step ------------------------------------------------------------
@@ -132,7 +137,7 @@ class Trainer:
         """Score the initial parameters on every split, all at once."""
         version, settings = self._initial.version, self._settings
         progress = Progress(incumbent=version, initial=version, optimizer=self._optimizer.init())
-        found = await self._score_splits(progress, "0", "test/before", settings.samples)
+        found = await self._score_splits(progress, "0", BEFORE, settings.samples)
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"before/{split}", evaluation.summary)
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
@@ -264,12 +269,17 @@ class Trainer:
                 candidate=candidate,
                 incumbent_score=verdict.incumbent_score,
                 score=verdict.candidate_score,
+                incumbent_low=verdict.incumbent_low,
+                incumbent_high=verdict.incumbent_high,
+                score_low=verdict.candidate_low,
+                score_high=verdict.candidate_high,
                 effect=verdict.candidate_score - verdict.incumbent_score,
                 low=verdict.low,
                 high=verdict.high,
                 episodes=verdict.episodes,
                 gold=gold,
                 critic=critic,
+                usage=trial.spent,
                 details={
                     **verdict.details,
                     "verdict": verdict.outcome,
@@ -341,10 +351,26 @@ class Trainer:
 
         If nothing was accepted there is nothing to compare, and nothing is paid for.
         """
-        found = await self._score_splits(progress, "after", "test/after")
+        found = await self._score_splits(progress, "after", AFTER)
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
         return progress
+
+    async def _compare(self, progress: Progress) -> SealedTestCompared | None:
+        """Compare the sealed test before and after, where there is something to compare."""
+        before, after = progress.side("before").test, progress.side("after").test
+        if before is None or after is None or before.evaluation == after.evaluation:
+            return None
+        await self._bus.flush()  # the last episodes may still be on their way to the store
+        compared = await compare_sealed_test(
+            self._store,
+            self._bus.run_id,
+            before=before.parameters_version,
+            after=after.parameters_version,
+            seed=self._settings.seed,
+        )
+        await self._bus.publish(compared)
+        return compared
 
     async def _score_splits(
         self, progress: Progress, suffix: str, test: str, samples: int = 1

@@ -28,6 +28,7 @@ class Trial:
     episodes: tuple[Episode, ...] = ()  # the candidate's
     evaluations: tuple[str, ...] = ()  # the names under which the candidate's are stored
     usage: Usage = NO_USAGE  # of the candidate's episodes
+    spent: Usage = NO_USAGE  # of the episodes of both sides, failed ones as well
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class _Observed:
     evidence: Evidence
     episodes: list[Episode]
     evaluations: list[str]
+    spent: Usage = NO_USAGE
 
 
 async def try_candidate(
@@ -71,6 +73,7 @@ async def try_candidate(
         )
         seen.episodes.extend(ours.episodes if ours else ())
         seen.evaluations.append(wave_name)
+        seen.spent += sum((side.summary.usage for side in found.values()), NO_USAGE)
     return Trial(
         verdict=answer,
         incumbent=seen.evidence.incumbent,
@@ -78,6 +81,7 @@ async def try_candidate(
         episodes=tuple(seen.episodes),
         evaluations=tuple(seen.evaluations),
         usage=sum((episode.usage for episode in seen.episodes), NO_USAGE),
+        spent=seen.spent,
     )
 
 

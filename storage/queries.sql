@@ -91,17 +91,20 @@ WHERE episodes.score IS NULL;
 
 -- name: save_decision
 INSERT INTO decisions (run_id, step, outcome, reason, incumbent_version, candidate_version,
-                       incumbent_score, score, effect, low, high, gold_score, critic_score,
-                       episodes, calls, prompt_tokens, completion_tokens, cached_tokens,
-                       cost_pusd, details, at_unix_s)
+                       incumbent_score, score, incumbent_low, incumbent_high, score_low, score_high,
+                       effect, low, high, gold_score, critic_score, episodes, calls, prompt_tokens,
+                       completion_tokens, cached_tokens, cost_pusd, details, at_unix_s)
 VALUES (:run_id, :step, :outcome, :reason, :incumbent_version, :candidate_version,
-        :incumbent_score, :score, :effect, :low, :high, :gold_score, :critic_score,
-        :episodes, :calls, :prompt_tokens, :completion_tokens, :cached_tokens, :cost_pusd, :details, :at_unix_s)
+        :incumbent_score, :score, :incumbent_low, :incumbent_high, :score_low, :score_high,
+        :effect, :low, :high, :gold_score, :critic_score, :episodes, :calls, :prompt_tokens,
+        :completion_tokens, :cached_tokens, :cost_pusd, :details, :at_unix_s)
 ON CONFLICT (run_id, step) DO UPDATE SET
     outcome = excluded.outcome, reason = excluded.reason,
     incumbent_version = excluded.incumbent_version,
     candidate_version = excluded.candidate_version,
     incumbent_score = excluded.incumbent_score, score = excluded.score,
+    incumbent_low = excluded.incumbent_low, incumbent_high = excluded.incumbent_high,
+    score_low = excluded.score_low, score_high = excluded.score_high,
     effect = excluded.effect, low = excluded.low, high = excluded.high,
     gold_score = excluded.gold_score, critic_score = excluded.critic_score,
     episodes = excluded.episodes, calls = excluded.calls,
@@ -267,6 +270,13 @@ FROM steps AS s JOIN held AS o ON o.version = s.old
 LEFT JOIN held AS n ON n.version = s.new AND n.name = o.name
 WHERE n.hash IS NULL OR o.hash <> n.hash
 ORDER BY 1, 3;
+
+-- name: function_shares
+SELECT u.name, u.function_hash, avg(e.score >= 1.0) AS share
+FROM (SELECT DISTINCT name, function_hash, episode_id FROM function_calls
+      WHERE run_id = :run_id) AS u
+JOIN episodes AS e ON e.run_id = :run_id AND e.episode_id = u.episode_id
+WHERE e.score IS NOT NULL GROUP BY u.name, u.function_hash, e.task_id;
 
 -- name: rows_of_runs
 SELECT * FROM runs WHERE id = :run_id;

@@ -53,6 +53,10 @@ class Decision:
     candidate_version: str
     incumbent_score: float | None
     score: float | None
+    incumbent_low: float | None  # 95 % intervals of the two scores
+    incumbent_high: float | None
+    score_low: float | None
+    score_high: float | None
     effect: float | None
     low: float | None  # of the effect
     high: float | None
@@ -62,6 +66,22 @@ class Decision:
     usage: Usage
     details: Mapping[str, Any]  # verdict, p_value, alpha and what the policy adds
     edits: tuple[EditRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedTest:
+    """The sealed test before and after, paired on tasks."""
+
+    before: float
+    after: float
+    effect: float  # after minus before
+    low: float  # 95 % interval of the effect
+    high: float
+    p_value: float  # exact, two-sided
+    tasks: int  # scored on both sides
+    dropped: int
+    won: int  # tasks that got better
+    lost: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +101,9 @@ class FunctionUse:
     slowest_s: float = 0.0  # of one call
     last_used: str = ""  # the evaluation that began last among those that called it
     last_used_unix_s: float = 0.0
+    solved_share: float | None = None  # mean over tasks; None: no scored episode
+    solved_low: float | None = None  # its 95 % interval, clustered by task
+    solved_high: float | None = None
 
     @property
     def errors(self) -> int:
@@ -157,3 +180,4 @@ class RunView:
     ledger: tuple[FunctionVersion, ...]  # every version of every function, in order of appearance
     costs: Mapping[str, Usage]  # part (agent, optimizer, critic, ...) -> what it used
     critic: Reliability | None = None  # how far its critic can be trusted; None: no critic
+    sealed_test: SealedTest | None = None  # None: not compared, or nothing was accepted

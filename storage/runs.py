@@ -7,6 +7,7 @@ same file meanwhile.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from ..engine.errors import RunNotFound
 from ..engine.events import Verdicts
 from ..engine.parameters import Parameters
 from ..engine.reliability import Reliability, reliability
+from ..engine.statistics import Moments
 from ..engine.usage import Usage
 from . import values
 from .ledger import ledger
@@ -27,6 +29,7 @@ from .records import (
     FunctionVersion,
     RunSummary,
     RunView,
+    SealedTest,
 )
 from .rows import VERDICT_COLUMNS
 from .spelling import read, unpack
@@ -40,6 +43,7 @@ __all__ = [
     "RunReader",
     "RunSummary",
     "RunView",
+    "SealedTest",
 ]
 
 _SHOWN_CANDIDATES = 5  # run ids that an ambiguous name is answered with
@@ -132,6 +136,7 @@ class RunReader:
             ),
             costs={r["part"]: values.usage_of(r) for r in self._read("costs", run_id=run_id)},
             critic=self._critic(run_id),
+            sealed_test=self._sealed_test(run_id),
         )
 
     # -- parts of a view --------------------------------------------------------------------
@@ -200,6 +205,10 @@ class RunReader:
                 candidate_version=row["candidate_version"],
                 incumbent_score=row["incumbent_score"],
                 score=row["score"],
+                incumbent_low=row["incumbent_low"],
+                incumbent_high=row["incumbent_high"],
+                score_low=row["score_low"],
+                score_high=row["score_high"],
                 effect=row["effect"],
                 low=row["low"],
                 high=row["high"],
@@ -233,6 +242,13 @@ class RunReader:
         ]
         return sorted(edits, key=lambda edit: (edit.step, edit.action))
 
+    def _sealed_test(self, run_id: str) -> SealedTest | None:
+        found = self._read("events_of", run_id=run_id, event="SealedTestCompared")
+        if not found:
+            return None
+        body = read(found[0]["body"])
+        return SealedTest(**{field.name: body[field.name] for field in fields(SealedTest)})
+
     def _functions(self, run_id: str) -> Iterable[FunctionUse]:
         outcomes: dict[tuple[str, str | None], dict[str, int]] = {}
         for row in self._read("function_outcomes", run_id=run_id):
@@ -242,9 +258,13 @@ class RunReader:
             (row["name"], row["function_hash"]): row
             for row in self._read("function_last_uses", run_id=run_id)
         }
+        shares: dict[tuple[str, str | None], Moments] = {}
+        for row in self._read("function_shares", run_id=run_id):
+            shares.setdefault((row["name"], row["function_hash"]), Moments()).add(row["share"])
         for row in self._read("function_uses", run_id=run_id):
             key = row["name"], row["function_hash"]
             counted = outcomes[key]
+            solved = shares[key].interval() if key in shares else None
             yield FunctionUse(
                 name=row["name"],
                 function_hash=row["function_hash"],
@@ -253,6 +273,9 @@ class RunReader:
                 elapsed_s=row["elapsed_s"],
                 episodes=row["episodes"],
                 solved=row["solved"],
+                solved_share=solved.score if solved else None,
+                solved_low=solved.low if solved else None,
+                solved_high=solved.high if solved else None,
                 failed=row["failed"],
                 tasks=row["tasks"],
                 tasks_solved=row["tasks_solved"],

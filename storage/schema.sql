@@ -119,12 +119,16 @@ CREATE TABLE decisions (
     candidate_version TEXT NOT NULL,
     incumbent_score REAL,
     score REAL,
+    incumbent_low REAL,               -- 95 % intervals of the two scores
+    incumbent_high REAL,
+    score_low REAL,
+    score_high REAL,
     effect REAL,
     low REAL,
     high REAL,
     gold_score REAL,                  -- with a critic: both judges of the candidate
     critic_score REAL,
-    episodes INTEGER NOT NULL,
+    episodes INTEGER NOT NULL,        -- spent on the decision, of both sides; what they used:
     calls INTEGER NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ...storage.records import RunSummary
-from ..views.text import one_line, usd
+from ..views.text import estimate, one_line, usd
 from .output import DONE, print_json, say, usage_json
 from .output import show as put
 from .stored import open_reader
@@ -33,7 +33,7 @@ def runs(store: str | None, *, limit: int, as_json: bool) -> int:
         unsafe = "  UNSAFE sandbox" if run.sandbox == "unsafe" else ""
         put(
             f"{run.id:<{width}}  {date}  {run.kind:<8}  {run.status:<11}  "
-            f"{_score(run):<24}  {run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  "
+            f"{_score(run):<46}  {run.usage.calls:>8,} calls  {usd(run.usage.cost_usd):>12}  "
             f"{one_line(run.name, 40)}{unsafe}",
             style="bold red" if unsafe else style,
         )
@@ -44,14 +44,14 @@ def _score(run: RunSummary) -> str:
     """Return what people look for: the sealed test before and after, or what there is of it."""
     for split in ("test", "validation", "train"):
         scores = [
-            one.score
+            estimate(one.score, one.low, one.high).replace(" %", "")
             for one in (run.before.get(split), run.after.get(split))
             if one is not None and one.score is not None
         ]
         if len(scores) == 2 and scores[0] != scores[1]:
-            return f"{split} {100 * scores[0]:.1f} → {100 * scores[1]:.1f} %"
+            return f"{split} {scores[0]} → {scores[1]} %"
         if scores:
-            return f"{split} {100 * scores[-1]:.1f} %"
+            return f"{split} {scores[-1]} %"
     return ""
 
 
@@ -69,5 +69,9 @@ def summary_json(run: RunSummary) -> dict[str, Any]:
         "sandbox": run.sandbox,
         "before": {split: one.score for split, one in run.before.items()},
         "after": {split: one.score for split, one in run.after.items()},
+        "intervals": {
+            side: {split: [one.low, one.high] for split, one in found.items()}
+            for side, found in (("before", run.before), ("after", run.after))
+        },
         "usage": usage_json(run.usage),
     }

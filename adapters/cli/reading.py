@@ -15,9 +15,9 @@ from ..views.curve import curve, legend
 from ..views.diff import Changed, changes
 from ..views.judges import figures
 from ..views.ledger import ledger_rows
-from ..views.lines import OUTCOMES, UNSAFE_WARNING
+from ..views.lines import OUTCOMES, UNSAFE_WARNING, sealed_test
 from ..views.story import Step, Story, find_version
-from ..views.text import duration, gist, one_line, percent, plural, points, usd
+from ..views.text import duration, estimate, gist, one_line, plural, points, usd
 from .output import DONE, colours, print_json, say, show_cells, usage_json
 from .output import show as put
 from .stored import open_reader, read_story
@@ -160,6 +160,8 @@ def _tell(story: Story) -> None:
         before, after = story.before.get(split), story.after.get(split)
         if before or after:
             put(f"{split:<11}{change(before, after)}")
+    if story.sealed_test is not None:
+        put(sealed_test(story.sealed_test))
     _tell_curve(story)
     for step in story.steps:
         _tell_step(step)
@@ -188,12 +190,15 @@ def _tell_curve(story: Story) -> None:
 def _tell_step(step: Step) -> None:
     scores = ""
     if step.score is not None and step.incumbent_score is not None:
-        scores = f" {percent(step.incumbent_score)} → {percent(step.score)}"
+        before = estimate(step.incumbent_score, step.incumbent_low, step.incumbent_high)
+        scores = f" {before} → {estimate(step.score, step.score_low, step.score_high)}"
     if step.effect is not None and step.low is not None and step.high is not None:
         scores += f" ({points(step.effect)}, [{step.low * 100:+.1f}, {step.high * 100:+.1f}])"
     outcome = OUTCOMES.get(step.outcome, step.outcome)
     style = "green" if step.accepted else ""
     put(f"step {step.step} {outcome}{scores}: {one_line(step.reason, 200)}", style=style)
+    if step.episodes:
+        put(f"    {plural(step.episodes, 'episode')}, {usd(step.usage.cost_usd)}", style="dim")
     for edit in step.edits:
         refused = f": refused: {one_line(edit.refused, 160)}" if edit.refused else ""
         put(f"    {one_line(edit.text, 120)}{refused}", style="yellow" if refused else "dim")
@@ -245,7 +250,8 @@ def _costs(story: Story) -> dict[str, object]:
 def _uses(story: Story) -> Sequence[dict[str, object]]:
     return [
         {"name": u.name, "calls": u.calls, "errors": u.errors, "episodes": u.episodes,
-         "solved": u.solved}
+         "solved": u.solved, "solved_share": u.solved_share, "low": u.solved_low,
+         "high": u.solved_high}
         for u in story.uses.values()
     ]  # fmt: skip
 

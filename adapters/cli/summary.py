@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..views.judges import judges_json
-from ..views.lines import UNSAFE_WARNING
-from ..views.story import Scored, Story
-from ..views.text import duration, one_line, percent, plural, usd
+from ..views.lines import UNSAFE_WARNING, sealed_test
+from ..views.story import Scored, Step, Story
+from ..views.text import duration, estimate, one_line, plural, usd
 from .output import say, usage_json
 from .stored import DEFAULT
 
@@ -31,15 +32,35 @@ def run_json(story: Story) -> dict[str, Any]:
                 "outcome": step.outcome,
                 "reason": step.reason,
                 "score": step.score,
+                **decision_json(step),
             }
             for step in story.steps
         ],
+        "sealed_test": asdict(story.sealed_test) if story.sealed_test else None,
         "functions": [function.name for function in story.final.functions],
         "parameters_version": story.final.version,
         "critic": judges_json(story),
         "usage": usage_json(story.usage),
         "seconds": story.seconds,
         "sandbox": story.sandbox,
+    }
+
+
+def decision_json(step: Step) -> dict[str, Any]:
+    """Return what the verdict on a proposal rests on, and what it cost."""
+    return {
+        "verdict": step.verdict or None,
+        "low": step.score_low,
+        "high": step.score_high,
+        "incumbent": {
+            "score": step.incumbent_score,
+            "low": step.incumbent_low,
+            "high": step.incumbent_high,
+        },
+        "effect": {"points": step.effect, "low": step.low, "high": step.high},
+        "p_value": step.p_value,
+        "episodes": step.episodes,
+        "usage": usage_json(step.usage),
     }
 
 
@@ -82,6 +103,8 @@ def say_summary(story: Story, store: str) -> None:
         before, after = story.before.get(split), story.after.get(split)
         if before or after:
             say(f"  {split:<11}{change(before, after)}", style="bold" if split == "test" else "")
+    if story.sealed_test is not None:
+        say(f"  {sealed_test(story.sealed_test)}", style="bold")
     if story.kind == "train":
         names = ", ".join(one_line(function.name, 60) for function in story.final.functions)
         say(f"  {'functions':<11}{names or 'none'}")
@@ -102,17 +125,17 @@ def _side(side: Mapping[str, Scored]) -> dict[str, Any]:
 
 
 def change(before: Scored | None, after: Scored | None) -> str:
-    """Spell a score before and after, with the interval of the latter."""
+    """Spell a score before and after, each with its interval."""
     if before is not None and after is None:
         return f"{_spell(before)}, before"
     if before is None or after is None or before.evaluation == after.evaluation:
         scored = after or before
         assert scored is not None
         return _spell(scored)
-    return f"{percent(before.score)} → {_spell(after)}"
+    return f"{estimate(before.score, before.low, before.high)} → {_spell(after)}"
 
 
 def _spell(scored: Scored) -> str:
     failed = f", {scored.failed} failed" if scored.failed else ""
-    interval = f"[{scored.low * 100:.1f}, {scored.high * 100:.1f}]"
-    return f"{percent(scored.score)} {interval} on {plural(scored.tasks, 'task')}{failed}"
+    score = estimate(scored.score, scored.low, scored.high)
+    return f"{score} on {plural(scored.tasks, 'task')}{failed}"

@@ -13,6 +13,7 @@ from ...engine.events import (
     PromptTrimmed,
     RunFinished,
     RunStarted,
+    SealedTestCompared,
     StepDecided,
     StraysDiscarded,
 )
@@ -25,7 +26,8 @@ from ...engine.parameters import (
     SetInstructions,
     SetModel,
 )
-from .text import duration, gist, one_line, percent, plural, usd
+from ...storage.records import SealedTest
+from .text import duration, estimate, gist, one_line, plural, points, usd
 
 _WIDTH = 160  # characters of a model's text in a line
 UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"
@@ -79,11 +81,23 @@ def lines(event: Event, failures: set[str]) -> list[Line]:
             return [_decided(event)]
         case CriticDoubted():
             return [_doubted(event)]
+        case SealedTestCompared():
+            return [Line(f"  {sealed_test(event)}", "bold")]
         case StraysDiscarded():
             return [Line(f"  {plural(event.count, 'stray episode')} discarded", "yellow")]
         case RunFinished():
             return _run_finished(event)
     return []
+
+
+def sealed_test(found: SealedTestCompared | SealedTest) -> str:
+    """Return the paired comparison of the sealed test, for people."""
+    dropped = f", {found.dropped} left out" if found.dropped else ""
+    return (
+        f"sealed test, paired: {points(found.effect)} [{found.low * 100:+.1f},"
+        f" {found.high * 100:+.1f}], p = {found.p_value:.3g} on {plural(found.tasks, 'task')}"
+        f" ({found.won} better, {found.lost} worse{dropped})"
+    )
 
 
 def describe(edit: Edit | None) -> str:
@@ -130,9 +144,9 @@ def _evaluated(event: EvaluationFinished) -> Line:
     if event.critic is not None:
         gold = f", gold {percent(event.gold.score)}" if event.gold else ""
         failed = f"{failed} (critic {percent(event.critic.score)}{gold})"
+    score = estimate(event.score, event.low, event.high)
     return Line(
-        f"  {event.evaluation}: {percent(event.score)} "
-        f"[{event.low * 100:.1f}, {event.high * 100:.1f}] on {plural(event.tasks, 'task')}{failed}",
+        f"  {event.evaluation}: {score} on {plural(event.tasks, 'task')}{failed}",
         "yellow" if event.failed else "",
     )
 
@@ -156,7 +170,8 @@ def _decided(event: StepDecided) -> Line:
     outcome = OUTCOMES.get(event.outcome, event.outcome)
     scores = ""
     if event.incumbent_score is not None and event.score is not None:
-        scores = f" {percent(event.incumbent_score)} → {percent(event.score)}"
+        before = estimate(event.incumbent_score, event.incumbent_low, event.incumbent_high)
+        scores = f" {before} → {estimate(event.score, event.score_low, event.score_high)}"
     style = {"accepted": "bold green", "void": "red"}.get(event.outcome, "")
     return Line(f"step {event.step} {outcome}{scores}: {one_line(event.reason, _WIDTH)}", style)
 

@@ -18,6 +18,7 @@ from ...storage.records import (
     FunctionUse,
     FunctionVersion,
     RunView,
+    SealedTest,
 )
 from .judges import Judges, judges_of
 from .lines import VERBS
@@ -58,6 +59,9 @@ class Step:
     candidate: Parameters
     incumbent_score: float | None
     score: float | None
+    verdict: str = ""  # better, not_better, not_enough_evidence; empty: not evaluated
+    incumbent_low: float | None = None  # of the incumbent's own score
+    incumbent_high: float | None = None
     score_low: float | None = None  # of the candidate's own score
     score_high: float | None = None
     effect: float | None = None
@@ -66,7 +70,8 @@ class Step:
     p_value: float | None = None
     gold: float | None = None  # with a critic: both judges of the candidate
     critic: float | None = None
-    episodes: int = 0
+    episodes: int = 0  # spent on the decision, of both sides
+    usage: Usage = NO_USAGE  # of these episodes
     edits: tuple[EditLine, ...] = ()
 
     @property
@@ -109,6 +114,7 @@ class Story:
     costs: tuple[Cost, ...] = ()
     usage: Usage = NO_USAGE
     judges: Judges | None = None  # the critic; None: there is none
+    sealed_test: SealedTest | None = None  # before and after, paired on tasks
 
     @property
     def deciding(self) -> str:
@@ -158,6 +164,7 @@ def tell(view: RunView) -> Story:
         judges=judges_of(
             view.critic, view.config, _deciding(view.config, _sides(summary.before)), steps
         ),
+        sealed_test=view.sealed_test,
     )
 
 
@@ -219,15 +226,6 @@ def _sides(found: Mapping[str, Evaluated]) -> dict[str, Scored]:
 
 def _step(view: RunView, decision: Decision) -> Step:
     nothing = Parameters()
-    waves = [
-        one
-        for one in view.evaluations
-        if one.version == decision.candidate_version
-        and one.evaluation.partition("/")[2].partition(".")[0] == str(decision.step)
-        and not one.evaluation.startswith("test/")
-    ]
-    # the interval of one wave says nothing of the score over several
-    own = waves[0] if len(waves) == 1 else None
     p_value = decision.details.get("p_value")
     return Step(
         step=decision.step,
@@ -237,8 +235,11 @@ def _step(view: RunView, decision: Decision) -> Step:
         candidate=view.parameters.get(decision.candidate_version, nothing),
         incumbent_score=decision.incumbent_score,
         score=decision.score,
-        score_low=own.low if own else None,
-        score_high=own.high if own else None,
+        verdict=str(decision.details.get("verdict") or ""),
+        incumbent_low=decision.incumbent_low,
+        incumbent_high=decision.incumbent_high,
+        score_low=decision.score_low,
+        score_high=decision.score_high,
         effect=decision.effect,
         low=decision.low,
         high=decision.high,
@@ -246,6 +247,7 @@ def _step(view: RunView, decision: Decision) -> Step:
         gold=decision.gold,
         critic=decision.critic,
         episodes=decision.episodes,
+        usage=decision.usage,
         edits=tuple(_edit(edit) for edit in decision.edits),
     )
 

@@ -51,6 +51,16 @@ def points(effect: float) -> str:
     return f"{effect * 100:+.1f} points"
 
 
+def bounds(low: float | None, high: float | None) -> str:
+    """Spell the interval of a score; nothing where there is none."""
+    return "" if low is None or high is None else f"[{low * 100:.1f}, {high * 100:.1f}]"
+
+
+def estimate(score: float | None, low: float | None, high: float | None) -> str:
+    """Spell a score with its interval."""
+    return f"{percent(score)} {bounds(low, high)}".strip()
+
+
 def accuracy(value: Accuracy | None) -> str:
     """Spell a score with its interval."""
     if value is None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from ..acceptance import Evidence, Outcome, Verdict, Wave
 from ..errors import ConfigError
 from ..statistics import paired_p_value
-from .single_wave import Incumbent, check_incumbent, compare, first_wave, too_few, verdict
+from .single_wave import (
+    Incumbent,
+    check_incumbent,
+    compare,
+    first_wave,
+    points,
+    too_few,
+    verdict,
+)
 from .spending import check_budget, step_alpha
 
 
@@ -44,7 +52,7 @@ class Fixed:
             return too_few(evidence, difference, self.incumbent)
         alpha = step_alpha(self.alpha, self.steps, evidence.earlier)
         p_value = paired_p_value(difference.differences, evidence.seed)
-        gain = f"{100 * difference.mean:+.1f} points on {difference.tasks} tasks"
+        gain = points(difference)
         test = f"p = {p_value:.3g}, level {alpha:.3g}"
         outcome: Outcome
         if p_value <= alpha:

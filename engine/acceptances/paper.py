@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..acceptance import Evidence, Outcome, Verdict, Wave
-from .single_wave import Incumbent, check_incumbent, compare, first_wave, percent, too_few, verdict
+from .single_wave import (
+    Incumbent,
+    check_incumbent,
+    compare,
+    first_wave,
+    percent,
+    points,
+    too_few,
+    verdict,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +44,7 @@ class Paper:
         word = "above" if better else "not above"
         reason = (
             f"{percent(difference.candidate)} is {word} the {percent(difference.incumbent)}"
-            f" of the version in use on {difference.tasks} tasks"
+            f" of the version in use: {points(difference)}"
         )
         outcome: Outcome = "better" if better else "not_better"
         return verdict(evidence, difference, outcome, reason, self.incumbent)

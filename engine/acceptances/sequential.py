@@ -254,13 +254,24 @@ class _Hand:
         estimate, variance = self._gain(incumbent, candidate)
         half = 1.96 * math.sqrt(variance)
         incumbent_score = _score(incumbent.mean(self.row)[0])
+        candidate_score = _score(candidate.mean(self.row)[0])
+        within = float(candidate.variance[0])
+        between = float(candidate.start[0].var()) / len(self.tasks)
+        sides = [
+            1.96 * math.sqrt(within / number + between)
+            for number in (candidate.draws[0], incumbent.rounds[0] * len(self.tasks))
+        ]
         spent = sum(len(self.evidence.candidate.get(task, ())) for task in self.evidence.tasks)
         fresh = sum(self._fresh(task) for task in self.evidence.tasks)
         return Verdict(
             outcome=outcome,
             reason=self._reason(outcome, estimate, half, int(candidate.draws[0])),
             incumbent_score=incumbent_score,
-            candidate_score=_score(candidate.mean(self.row)[0]),
+            candidate_score=candidate_score,
+            incumbent_low=_score(incumbent_score - sides[1]),
+            incumbent_high=_score(incumbent_score + sides[1]),
+            candidate_low=_score(candidate_score - sides[0]),
+            candidate_high=_score(candidate_score + sides[0]),
             low=max(-1.0, estimate - half),
             high=min(1.0, estimate + half),
             p_value=min(1.0, math.exp(-wealth)),

@@ -89,6 +89,10 @@ def verdict(
         candidate_score=difference.candidate,
         low=difference.low,
         high=difference.high,
+        incumbent_low=difference.incumbent_interval.low,
+        incumbent_high=difference.incumbent_interval.high,
+        candidate_low=difference.candidate_interval.low,
+        candidate_high=difference.candidate_interval.high,
         episodes=candidate + fresh,
         details=details,
         **test,
@@ -99,6 +103,14 @@ def too_few(evidence: Evidence, difference: PairedDifference, incumbent: Incumbe
     """Return the verdict for the case that failures left fewer than two tasks to compare."""
     reason = f"only {difference.tasks} of {len(evidence.tasks)} tasks have a score on both sides"
     return verdict(evidence, difference, "not_enough_evidence", reason, incumbent)
+
+
+def points(difference: PairedDifference) -> str:
+    """Write a difference with its interval for people and the optimizer."""
+    return (
+        f"{100 * difference.mean:+.1f} points [{100 * difference.low:+.1f},"
+        f" {100 * difference.high:+.1f}] on {difference.tasks} tasks"
+    )
 
 
 def percent(score: float) -> str:

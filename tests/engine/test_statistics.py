@@ -104,6 +104,26 @@ def test_mcnemars_exact_test_in_closed_form(wins: int, losses: int, p_value: flo
     assert paired_p_value(differences, seed=0) == pytest.approx(p_value)
 
 
+@pytest.mark.parametrize(
+    ("wins", "losses", "p_value"), [(5, 0, 2 / 32), (0, 5, 2 / 32), (7, 2, 92 / 512), (3, 3, 1.0)]
+)
+def test_mcnemars_two_sided_test_in_closed_form(wins: int, losses: int, p_value: float) -> None:
+    differences = [1.0] * wins + [-1.0] * losses
+
+    assert paired_p_value(differences, seed=0, two_sided=True) == pytest.approx(p_value)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_two_sided_sign_flips_agree_with_scipy(sign: float) -> None:
+    differences = [sign * value for value in (0.5, -0.25, 0.75, 0.1, 0.3, -0.05, 0.6)]
+
+    theirs = permutation_test(
+        (np.array(differences),), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    ours = paired_p_value(differences, seed=0, two_sided=True)
+    assert ours == pytest.approx(theirs.pvalue)
+
+
 def test_sign_flips_agree_with_scipy_on_few_tasks() -> None:
     differences = [0.5, -0.25, 0.75, 0.1, 0.0, 0.3, -0.05, 0.6]
 

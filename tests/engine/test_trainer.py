@@ -4,13 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from funcforge.engine.events import EpisodeFinished, Event, StepDecided
+from funcforge.engine.acceptances import policy
+from funcforge.engine.events import EpisodeFinished, Event, SealedTestCompared, StepDecided
 from funcforge.engine.parameters import AddFunction, RemoveFunction
 from funcforge.engine.run import Outcome
 from funcforge.engine.stopping import Stopping
 from funcforge.engine.tasks import Splits
 from funcforge.engine.trainer import Trained
 from funcforge.engine.training_settings import TrainingSettings
+from funcforge.engine.usage import Usage
 
 from tests.doubles import ProgrammedModel, ScriptedOptimizer, function, tasks
 from tests.engine.runs import parts, training_run
@@ -153,6 +155,61 @@ async def test_the_test_split_is_scored_once_before_and_once_after_and_never_sho
     assert evaluations.count("test/before") == evaluations.count("test/after") == 30
     shown = {i for s in optimizer.seen for i in s.batch.tasks}
     assert shown == {task.id for task in tasks(12)}
+
+
+async def test_the_sealed_test_is_compared_once_paired_before_and_after() -> None:
+    run = training_run(
+        Splits(train=tasks(12), test=tasks(30)),
+        [[A], [B]],
+        parts=parts(),
+        settings=settings(stopping=Stopping(patience=0)),
+        sinks=[recorder := Recorder()],
+    )
+
+    outcome = await run.wait()
+
+    (compared,) = [e for e in recorder.events if isinstance(e, SealedTestCompared)]
+    assert outcome.value is not None
+    assert outcome.value.sealed_test == replace(compared, run_id="", at_unix_s=0.0)
+    # 20 of the 30 tasks are of the two kinds learned; none is lost: 2 * (1/2)^20, two-sided
+    assert (compared.tasks, compared.dropped, compared.won, compared.lost) == (30, 0, 20, 0)
+    assert compared.effect == pytest.approx(2 / 3)
+    assert compared.p_value == pytest.approx(2 * 0.5**20)
+    assert 0 < compared.low < compared.effect < compared.high <= 1
+
+
+async def test_without_an_acceptance_there_is_no_sealed_comparison() -> None:
+    outcome = await train([[USELESS]], stopping=Stopping(patience=0))
+
+    assert outcome.value is not None
+    assert outcome.value.sealed_test is None
+
+
+async def test_a_decision_says_what_it_cost_and_how_sure_both_scores_are() -> None:
+    run = training_run(
+        Splits(train=tasks(12)),
+        [[A]],
+        parts=parts(),
+        settings=settings(stopping=Stopping(epochs=1)),
+        acceptance=policy("paper", {"incumbent": "rescored"}),
+        sinks=[recorder := Recorder()],
+    )
+
+    await run.wait()
+
+    (decided,) = [e for e in recorder.events if isinstance(e, StepDecided)]
+    used = [
+        e.episode.usage
+        for e in recorder.events
+        if isinstance(e, EpisodeFinished) and e.episode.job.evaluation.startswith("train/1")
+    ]
+    assert len(used) == decided.episodes == 24
+    assert decided.usage == sum(used, Usage())
+    assert decided.usage.calls >= 24
+    assert (decided.incumbent_low, decided.incumbent_high) == pytest.approx((0, 0.2425), abs=1e-4)
+    assert decided.score_low is not None
+    assert decided.score_high is not None
+    assert decided.score_low < 1 / 3 < decided.score_high
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from .. import text
 from ..diff import Changed, changes, function_text
 from ..judges import figures
 from ..ledger import COLUMNS, ledger_rows
-from ..lines import OUTCOMES, UNSAFE_WARNING
+from ..lines import OUTCOMES, UNSAFE_WARNING, sealed_test
 from ..story import Scored, Step, Story
 from .plot import plot
 
@@ -44,8 +44,9 @@ def render_report(story: Story) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        percent=text.percent, points=text.points, usd=text.usd, duration=text.duration,
-        plural=text.plural, printable=lambda value: text.printable(value, keep="\n\t"),
+        percent=text.percent, points=text.points, estimate=text.estimate,
+        usd=text.usd, duration=text.duration, plural=text.plural,
+        printable=lambda value: text.printable(value, keep="\n\t"),
     )  # fmt: skip
     folder = resources.files(__package__)
     template = environment.from_string(folder.joinpath("report.html").read_text("utf-8"))
@@ -55,6 +56,7 @@ def render_report(story: Story) -> str:
         plot=plot(story),
         tiles=_tiles(story),
         splits=_splits(story),
+        sealed_test=sealed_test(story.sealed_test) if story.sealed_test else "",
         cards=[_card(step) for step in story.steps],
         functions=_functions(story),
         ledger=ledger_rows(story.ledger),
@@ -73,8 +75,16 @@ def _tiles(story: Story) -> list[tuple[str, str, str]]:
     for split, label in (("test", "sealed test"), (story.deciding, story.deciding)):
         before, after = story.before.get(split), story.after.get(split)
         if after is not None:
-            change = f"from {text.percent(before.score)}" if before else ""
-            detail = f"{change}, {text.plural(after.tasks, 'task')}".strip(", ")
+            spelt = text.estimate(before.score, before.low, before.high) if before else ""
+            detail = ", ".join(
+                part
+                for part in (
+                    text.bounds(after.low, after.high),
+                    f"from {spelt}" if spelt else "",
+                    text.plural(after.tasks, "task"),
+                )
+                if part
+            )
             found.append((label, text.percent(after.score), detail))
     accepted = sum(step.accepted for step in story.steps)
     if story.kind == "train":

@@ -13,7 +13,7 @@ from funcforge.adapters.views.report import render_report
 from funcforge.adapters.views.story import Cost, EditLine, Scored, Step, Story
 from funcforge.engine.parameters import Parameters
 from funcforge.engine.usage import Usage
-from funcforge.storage.records import FunctionUse, FunctionVersion
+from funcforge.storage.records import FunctionUse, FunctionVersion, SealedTest
 
 from tests.adapters.views.happenings import EMPTY, LEARNED, RATE
 
@@ -30,7 +30,8 @@ def scored(evaluation: str, score: float) -> Scored:
 def step(number: int, outcome: str, score: float | None, candidate: Parameters = LEARNED) -> Step:
     return Step(
         step=number, outcome=outcome, reason=HOSTILE, incumbent=EMPTY, candidate=candidate,
-        incumbent_score=0.25, score=score, score_low=0.2, score_high=0.9, effect=0.5, low=-0.1,
+        incumbent_score=0.25, score=score, incumbent_low=0.1, incumbent_high=0.4,
+        score_low=0.2, score_high=0.9, usage=Usage(cost_pusd=500_000_000_000), effect=0.5, low=-0.1,
         high=0.9, p_value=0.0312, episodes=40,
         edits=(EditLine(text="add rate"), EditLine(text="no readable edit", refused=HOSTILE)),
     )  # fmt: skip
@@ -47,8 +48,13 @@ def story(**changed: object) -> Story:
         tests={0: scored("test/before", 0.3), 3: scored("test/after", 0.9)},
         uses={"rate": FunctionUse(
             name="rate", function_hash=RATE.hash, calls=12, outcomes={"value": 11, "timeout": 1},
-            elapsed_s=1.0, episodes=10, solved=9, failed=0,
+            elapsed_s=1.0, episodes=10, solved=9, failed=0, solved_share=0.9, solved_low=0.6,
+            solved_high=0.98,
         )},
+        sealed_test=SealedTest(
+            before=0.3, after=0.9, effect=0.6, low=0.31, high=0.72, p_value=0.00123, tasks=40,
+            dropped=1, won=26, lost=2,
+        ),
         costs=(Cost(part="agent", usage=Usage(calls=1234, prompt_tokens=5678)),),
         usage=Usage(calls=1234, prompt_tokens=5678, cost_pusd=2_500_000_000_000),
     )  # fmt: skip
@@ -112,6 +118,8 @@ def test_the_report_tells_what_the_run_did() -> None:
 
     for text in (
         "90.0 %", "from 30.0 %", "rolled back", "accepted", "p = 0.0312", "+60.0 points",
+        "+60.0 points [+31.0, +72.0], p = 0.00123 on 40 tasks (26 better, 2 worse, 1 left out)",
+        "25.0 % [10.0, 40.0] → 75.0 % [20.0, 90.0]", "90.0 % [60.0, 98.0]", "40, 0.5 USD",
         "1,234", "5,678", "2.50 USD", "rate added", "def rate(km, h):", "stopped by patience",
     ):  # fmt: skip
         assert text in html, text
