@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 NOWHERE = "http://127.0.0.1:9"  # the discard port
-ALPHA_POLICIES = frozenset({"fixed", "sequential"})  # policies that control a false acceptance
+# policies that control a false acceptance
+ALPHA_POLICIES = frozenset({"fixed", "sequential", "climbing"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -388,6 +389,13 @@ def make_acceptance(config: Config) -> Acceptance:
     options = dict(training.acceptance_options)
     if training.acceptance in ALPHA_POLICIES:
         options.setdefault("alpha", training.alpha)
+    sampled = training.accept_on == "train" and training.batch_size > 0
+    if training.acceptance == "climbing" and sampled:
+        raise ConfigError(
+            "climbing compares many steps on the same tasks: set training.accept_on ="
+            ' "validation", or batch_size = 0',
+            key="training.acceptance",
+        )
     if training.acceptance == "sequential" and training.accept_on == "train":
         options.setdefault("sampled", training.batch_size > 0)
     return policy(training.acceptance, options)

@@ -23,6 +23,10 @@ class Evidence:
     candidate: Scores
     earlier: tuple[Verdict, ...] = ()  # of this run, oldest first: what alpha was spent on
     touched: frozenset[str] = frozenset()  # tasks whose incumbent episodes used a changed function
+    # outcomes of the promising version that the proposal builds on; empty: it builds on the
+    # version in use
+    head: Scores = field(default_factory=dict)
+    confirm: bool = False  # the candidate is that promising version itself, at the end of the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class Verdict:
     candidate_high: float = 1.0
     p_value: float | None = None  # None: the policy makes no test
     alpha: float | None = None  # what this decision spent of the run's error budget
+    # not accepted, but the next proposals build on it; with outcome "not_enough_evidence" only
+    promising: bool = False
     reusable: bool = True  # may the candidate's outcomes stand as the incumbent's, if accepted?
     episodes: int = 0  # candidate and fresh incumbent episodes that were spent
     details: Mapping[str, Any] = field(default_factory=dict)  # JSON

@@ -116,9 +116,9 @@ class StepDecided(Event):
     """A proposal was accepted or rolled back."""
 
     step: int
-    outcome: str  # accepted, rolled_back, unchanged (nothing was proposed), void
+    outcome: str  # accepted, promising, rolled_back, unchanged (nothing was proposed), void
     reason: str  # for people
-    incumbent_version: str
+    incumbent_version: str  # what the candidate was compared with
     candidate: Parameters
     incumbent_score: float | None
     score: float | None  # the candidate's

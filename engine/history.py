@@ -1,10 +1,11 @@
-"""What the incumbent did on the training tasks: the execution history H of Algorithm 1."""
+"""What the version in use did on the training tasks: the execution history H of Algorithm 1."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from .acceptance import Scores
 from .episode import Episode
 from .evaluation import Evaluation, Evaluator
 from .optimizer import Batch
@@ -54,7 +55,7 @@ class History:
         """Read the incumbent's episodes back after a stop."""
         for evaluation in progress.history:
             async for episode in store.episodes(run_id, evaluation):
-                if episode.job.parameters_version == progress.incumbent:
+                if episode.job.parameters_version == progress.building:
                     self._add([episode])
 
     async def complete(
@@ -87,13 +88,12 @@ class History:
             ((task, repeat) for task in self._tasks for repeat in missing.get(task.id, ())),
             planned=sum(map(len, missing.values())),
         )
-        if decides:
-            more = {
-                task_id: (*progress.scores.get(task_id, ()), *scores)
-                for task_id, scores in evaluation.scores.items()
-            }
-            progress = replace(progress, scores={**progress.scores, **more})
-        if len(missing) == len(self._tasks) and not progress.seen:
+        if decides and progress.head:
+            more = _joined(progress.head_scores, evaluation.scores)
+            progress = replace(progress, head_scores=more)
+        elif decides:
+            progress = replace(progress, scores=_joined(progress.scores, evaluation.scores))
+        if len(missing) == len(self._tasks) and not progress.seen and not progress.head:
             progress = progress.with_summary("after/train", evaluation.summary)
         return self.take(progress, evaluation)
 
@@ -153,3 +153,8 @@ def _without_gold(episode: Episode) -> Episode:
     if score is None or score.by == "gold" or score.gold is None:
         return episode
     return replace(episode, score=replace(score, gold=None))
+
+
+def _joined(earlier: Scores, later: Scores) -> Scores:
+    more = {task_id: (*earlier.get(task_id, ()), *scores) for task_id, scores in later.items()}
+    return {**earlier, **more}

@@ -39,6 +39,8 @@ class Progress:
     accepted: int = 0  # i of Algorithm 2
     rejected: int = 0  # r of Algorithm 2: since the last acceptance
     scores: Scores = field(default_factory=dict)  # the incumbent's, on the tasks that decide
+    head: str = ""  # promising version that proposals build on; empty: on the incumbent
+    head_scores: Scores = field(default_factory=dict)  # its, on the tasks that decide
     summaries: Mapping[str, EvaluationFinished] = field(default_factory=dict)  # for the result
     history: tuple[str, ...] = ()  # evaluations that hold the incumbent's training episodes
     seen: Mapping[str, int] = field(default_factory=dict)  # training task -> incumbent's episodes
@@ -46,6 +48,11 @@ class Progress:
     verdicts: tuple[Verdict, ...] = ()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     stopped_by: str = ""  # set once the loop has ended; the sealed test may still be due
+
+    @property
+    def building(self) -> str:
+        """The version that proposals build on: what the optimizer sees."""
+        return self.head or self.incumbent
 
     def with_summary(self, name: str, summary: EvaluationFinished) -> Progress:
         """Remember the result of an evaluation under a name."""
@@ -67,14 +74,16 @@ class Progress:
     def to_json(self) -> dict[str, Any]:
         """Return the form that checkpoints hold."""
         data = asdict(self)
-        data["scores"] = {task_id: list(scores) for task_id, scores in self.scores.items()}
+        for name in ("scores", "head_scores"):
+            data[name] = {task_id: list(scores) for task_id, scores in data[name].items()}
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Progress:
         """Read what `to_json` wrote."""
         fields = dict(data)
-        fields["scores"] = {task_id: tuple(s) for task_id, s in data["scores"].items()}
+        for name in ("scores", "head_scores"):
+            fields[name] = {task_id: tuple(s) for task_id, s in data.get(name, {}).items()}
         fields["summaries"] = {
             name: _summary_of(summary) for name, summary in data["summaries"].items()
         }

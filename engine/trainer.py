@@ -118,6 +118,8 @@ class Trainer:
                 self._evaluator.check_going()
                 progress = await self._step(progress)
             else:
+                if progress.head:
+                    progress = await self._confirm(progress)
                 progress = replace(progress, stopped_by=stopped_by)
             await self._save(progress)
         progress = await self._finish(progress)
@@ -166,7 +168,7 @@ class Trainer:
     async def _step(self, progress: Progress) -> Progress:
         """Propose, evaluate, accept or roll back."""
         step = progress.step + 1
-        incumbent = await self._parameters(progress.incumbent)
+        incumbent = await self._parameters(progress.building)
         await self._bus.publish(
             StepStarted(run_id="", step=step, incumbent_version=incumbent.version)
         )
@@ -186,7 +188,21 @@ class Trainer:
             reason = f"the same set as in step {earlier.step}, which scored {earlier.score:.1%}"
             return await self._undecided(progress, incumbent, candidate, "rolled_back", reason)
         trial = await self._try(progress, incumbent, candidate, ids)
-        return await self._decide(progress, incumbent, candidate, trial)
+        return await self._decide(progress, candidate, trial)
+
+    async def _confirm(self, progress: Progress) -> Progress:
+        """Put the promising version to the proof by itself: a last step without a proposal."""
+        step = progress.step + 1
+        head = await self._parameters(progress.head)
+        await self._bus.publish(
+            StepStarted(run_id="", step=step, incumbent_version=progress.incumbent)
+        )
+        progress = replace(progress, step=step)
+        trial = await self._try(
+            progress, head, head, frozenset(task.id for task in self._deciding), confirm=True
+        )
+        progress = await self._decide(progress, head, trial)
+        return replace(progress, head="", head_scores={})
 
     async def _propose(
         self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
@@ -211,9 +227,11 @@ class Trainer:
     async def _try(
         self,
         progress: Progress,
-        incumbent: Parameters,
+        builds_on: Parameters,
         candidate: Parameters,
         ids: frozenset[str],
+        *,
+        confirm: bool = False,
     ) -> Trial:
         split = self._settings.accept_on
         if split == "validation":
@@ -224,9 +242,11 @@ class Trainer:
             seed=self._settings.seed,
             tasks=tasks,
             incumbent={i: progress.scores[i] for i in tasks if i in progress.scores},
-            candidate={},
+            candidate=progress.head_scores if confirm else {},
             earlier=progress.verdicts,
-            touched=self._history.touched(incumbent, candidate),
+            touched=self._history.touched(builds_on, candidate),
+            head=progress.head_scores if progress.head else {},
+            confirm=confirm,
         )
         return await try_candidate(
             self._acceptance,
@@ -234,20 +254,28 @@ class Trainer:
             evidence,
             name=f"{split}/{progress.step}",
             tasks=self._deciding,
-            incumbent=incumbent,
+            incumbent=await self._parameters(progress.incumbent),
             candidate=candidate,
         )
 
-    async def _decide(
-        self, progress: Progress, incumbent: Parameters, candidate: Parameters, trial: Trial
-    ) -> Progress:
-        """Accept or roll back. Rolling back is keeping the incumbent."""
+    async def _decide(self, progress: Progress, candidate: Parameters, trial: Trial) -> Progress:
+        """Accept, go on from a promising version, or roll back: keep what was built on."""
         verdict = trial.verdict
         accepted = verdict.accepted or not self._settings.roll_back
+        outcome = "accepted" if accepted else "promising" if verdict.promising else "rolled_back"
+        compared = progress.building if outcome == "rolled_back" else progress.incumbent
         progress = replace(progress, verdicts=(*progress.verdicts, verdict))
         gold, critic = verdicts_of(trial.episodes)
         if accepted:
             progress = self._accepted(progress, candidate, trial)
+        elif verdict.promising:
+            progress = self._building_on(progress, trial)
+            progress = replace(
+                progress,
+                head=candidate.version,
+                head_scores=trial.candidate,
+                scores={**progress.scores, **trial.incumbent},
+            )
         else:
             entry = Rejected(
                 version=candidate.version, score=verdict.candidate_score, step=progress.step
@@ -263,9 +291,9 @@ class Trainer:
             StepDecided(
                 run_id="",
                 step=progress.step,
-                outcome="accepted" if accepted else "rolled_back",
+                outcome=outcome,
                 reason=verdict.reason,
-                incumbent_version=incumbent.version,
+                incumbent_version=compared,
                 candidate=candidate,
                 incumbent_score=verdict.incumbent_score,
                 score=verdict.candidate_score,
@@ -295,14 +323,12 @@ class Trainer:
 
     def _accepted(self, progress: Progress, candidate: Parameters, trial: Trial) -> Progress:
         progress = replace(
-            progress,
+            self._building_on(progress, trial),
             incumbent=candidate.version,
             accepted=progress.accepted + 1,
-            rejected=0,
             scores=trial.candidate if trial.verdict.reusable else {},
-            failures=(),
-            history=(),
-            seen={},
+            head="",
+            head_scores={},
         )
         split = self._settings.accept_on
         if len(trial.candidate) == len(self._deciding):
@@ -315,11 +341,17 @@ class Trainer:
                 episodes=trial.episodes,
             )
             progress = progress.with_summary(f"after/{split}", summary)
-        self._history.start_over(trial.episodes if split == "train" else ())
-        if split == "train":
-            seen = {task_id: len(scores) for task_id, scores in sorted(trial.candidate.items())}
-            progress = replace(progress, history=trial.evaluations, seen=seen)
         return progress
+
+    def _building_on(self, progress: Progress, trial: Trial) -> Progress:
+        """Begin the history and the failure record of another version to build on."""
+        progress = replace(progress, rejected=0, failures=(), history=(), seen={})
+        if self._settings.accept_on != "train":
+            self._history.start_over(())
+            return progress
+        self._history.start_over(trial.episodes)
+        seen = {task_id: len(scores) for task_id, scores in sorted(trial.candidate.items())}
+        return replace(progress, history=trial.evaluations, seen=seen)
 
     async def _undecided(
         self,

@@ -113,7 +113,7 @@ CREATE TABLE function_calls (
 CREATE TABLE decisions (
     run_id TEXT NOT NULL,
     step INTEGER NOT NULL,
-    outcome TEXT NOT NULL,            -- accepted, rolled_back, unchanged, void
+    outcome TEXT NOT NULL,            -- accepted, promising, rolled_back, unchanged, void
     reason TEXT NOT NULL,
     incumbent_version TEXT NOT NULL,
     candidate_version TEXT NOT NULL,

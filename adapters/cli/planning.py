@@ -37,6 +37,29 @@ def plan(config: Path, overrides: Sequence[str], *, episodes: int | None, as_jso
     return DONE
 
 
+def undecidable(config: Config) -> str | None:
+    """Return why the configured cap lets no proposal be accepted; None where it may.
+
+    Every episode takes a call at least. Asked before a training starts.
+    """
+    from ..wiring import ALPHA_POLICIES
+
+    calls, training = config.budget.calls, config.training
+    if calls is None or training.acceptance not in ALPHA_POLICIES:
+        return None
+    from ...engine.power import plan as estimate
+
+    steps = training.epochs + training.patience
+    found = estimate(tasks=2, repeats=1, budget=calls, alpha=training.alpha, steps=steps)
+    if found.decides:
+        return None
+    return (
+        f"budget.calls = {calls} cannot reach a decision under {training.acceptance!r} at alpha ="
+        f" {training.alpha} over {steps} steps: nothing will be accepted. `funcforge plan CONFIG"
+        " --episodes N` says what N would find"
+    )
+
+
 def _deciding_tasks(config: Config) -> int:
     from ..wiring import load_tasks
 

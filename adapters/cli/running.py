@@ -20,7 +20,8 @@ from ..views.log import LogSink
 from ..views.plain import PlainView
 from ..views.tracking import RunState
 from ..wiring import Opening, open_comparison, open_evaluation, open_training
-from .output import DONE, EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error
+from .output import DONE, EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error, say
+from .planning import undecidable
 from .signals import stopping
 from .stored import open_reader, read_story
 from .summary import evaluation_json, run_json, say_summary
@@ -35,6 +36,8 @@ def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool)
         FuncforgeError: Nothing was run: the config, the sandbox or the database cannot be used.
     """
     settings = load_config(config, overrides=overrides)
+    if (reason := undecidable(settings)) is not None:
+        say(f"warning: {reason}", style="yellow")
     return run_to_end(settings, partial(open_training, settings), Opening(), as_json, quiet)
 
 

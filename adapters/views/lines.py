@@ -33,6 +33,7 @@ _WIDTH = 160  # characters of a model's text in a line
 UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"
 OUTCOMES = {
     "accepted": "accepted",
+    "promising": "promising",
     "rolled_back": "rolled back",
     "unchanged": "unchanged",
     "void": "void",

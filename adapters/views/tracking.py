@@ -205,6 +205,8 @@ class RunState:
             self.accepted, self.rejected = self.accepted + 1, 0
             self.incumbent, self.incumbent_version = self.candidate, event.candidate.version
             self.functions = tuple(function.name for function in event.candidate.functions)
+        elif event.outcome == "promising":
+            self.rejected = 0
         elif event.outcome == "rolled_back":
             self.rejected += 1
         self.candidate = None

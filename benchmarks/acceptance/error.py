@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from funcforge.engine.acceptances.climbing import Climbing
 from funcforge.engine.acceptances.sequential import Sequential
 from scipy.stats import beta
 
+from benchmarks.acceptance.climb import Climb
 from benchmarks.acceptance.gate import Gate
 from benchmarks.acceptance.outcomes import Array, Outcomes
 from benchmarks.acceptance.rules import no_lower, paired_test, strictly_higher
@@ -52,6 +54,15 @@ def sequential(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[
     return int(wrong.sum()), spent / STEPS
 
 
+def climbing(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[int, float]:
+    """Return the runs that accepted anything, and the episodes of a step."""
+    climb = Climb(Climbing(alpha=alpha), model, truth, np.random.default_rng(seed))
+    wrong = np.zeros(len(truth), bool)
+    for _ in range(STEPS):
+        wrong |= climb.step(truth)
+    return int(wrong.sum()), float(climb.spent.mean()) / STEPS
+
+
 def other_rules(model: Outcomes, truth: Array, seed: int) -> Iterator[tuple[str, int, float]]:
     """Play the rules that score every task once."""
     tasks = truth.shape[1]
@@ -86,6 +97,10 @@ def rows(runs: int) -> Iterator[Row]:
                     wrong, episodes = sequential(model, truth, alpha, 11)
                     seconds = time.process_time() - start
                     yield Row(model, tasks, alpha, "sequential", runs, wrong, episodes, seconds)
+                    start = time.process_time()
+                    wrong, episodes = climbing(model, truth, alpha, 11)
+                    seconds = time.process_time() - start
+                    yield Row(model, tasks, alpha, "climbing", runs, wrong, episodes, seconds)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Gate:
         self.truth = incumbent.copy()
         self.runs, self.tasks = incumbent.shape
         self.every = np.arange(self.runs)
-        self.mu = self._grid(self.truth)
+        self.mu = self.grid(self.truth)
         zeros = np.zeros_like(incumbent)
         self.incumbent = betting.IncumbentBets(zeros, zeros, self.mu, policy.gain)
         self.kept = np.ones_like(self.mu)
@@ -54,7 +54,7 @@ class Gate:
             self._round(self.every)
 
     @staticmethod
-    def _grid(truth: Array) -> Array:
+    def grid(truth: Array) -> Array:
         """Return the engine's grid near the true value; a minimum over it stays valid."""
         return np.clip(truth.mean(-1, keepdims=True) + np.arange(-0.15, 0.1501, 0.005), 0.0, 1.0)
 
@@ -129,7 +129,7 @@ class Gate:
         others = np.setdiff1d(self.every, rows)
         self.rejected[others] += 1
         self.truth[rows] = candidate[rows]
-        self.mu[rows] = self._grid(self.truth[rows])
+        self.mu[rows] = self.grid(self.truth[rows])
         old = self.incumbent
         old.total[rows], old.count[rows] = won[rows], tried[rows]
         old.rounds[rows] = old.fresh_total[rows] = 0

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from funcforge.engine.acceptances.climbing import Climbing
 from funcforge.engine.acceptances.sequential import Sequential
 
+from benchmarks.acceptance.climb import Climb
 from benchmarks.acceptance.gate import Gate
 from benchmarks.acceptance.outcomes import Array, Outcomes, shifted
 from benchmarks.acceptance.rules import mcnemar, strictly_higher
@@ -86,6 +88,18 @@ def sequential(mix: str, truth: Array, seed: int, alpha: float) -> Row:
     return curve.row(mix, f"sequential at {alpha:g} a run")
 
 
+def climbing(mix: str, truth: Array, seed: int, alpha: float) -> Row:
+    """Train with the climbing policy; what counts is the accepted version."""
+    rng = np.random.default_rng(seed)
+    climb = Climb(Climbing(alpha=alpha), Outcomes("fitted"), truth, rng)
+    curve = _Curve(truth)
+    while curve.spent.min() < EPISODES[-1]:
+        before, spent = climb.base.mean(-1), climb.spent.copy()
+        accepted = climb.step(shifted(climb.head, _gains(rng, mix, len(truth))))
+        curve.add(climb.spent - spent, before, climb.base.mean(-1), accepted)
+    return curve.row(mix, f"climbing at {alpha:g}")
+
+
 def fixed_size(mix: str, truth: Array, seed: int, rule: str) -> Row:
     """Train with a rule that scores every task `repeats` times."""
     rng, model = np.random.default_rng(seed), Outcomes("fitted")
@@ -124,6 +138,7 @@ def rows(runs: int) -> Iterator[Row]:
                 yield fixed_size(mix, truth, 1, rule)
             for alpha in (0.1, 0.5):
                 yield sequential(mix, truth, 1, alpha)
+                yield climbing(mix, truth, 1, alpha)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from ..acceptance import Acceptance
 from ..errors import ConfigError
+from .climbing import Climbing
 from .fixed import Fixed
 from .no_worse import NoWorse
 from .paper import Paper
@@ -19,6 +20,7 @@ POLICIES: Mapping[str, type[Any]] = {
     "no_worse": NoWorse,
     "fixed": Fixed,
     "sequential": Sequential,
+    "climbing": Climbing,
 }
 
 

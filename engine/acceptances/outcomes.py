@@ -22,12 +22,17 @@ class Outcomes:
     ) -> None:
         self._asked = {task: len(scores.get(task, ())) for task in tasks}
         self._scored: dict[str, list[float]] = {}
+        self._places: dict[str, list[int]] = {}  # of the scored ones among all outcomes
         self._failures: dict[str, int] = {}
         for task in tasks:
             outcomes = scores.get(task, ())
             for repeat, score in enumerate(outcomes):
                 check_score(score, f"task {task!r}, repeat {repeat}")
-            used = outcomes[(skip or {}).get(task, 0) :]
+            start = (skip or {}).get(task, 0)
+            used = outcomes[start:]
+            self._places[task] = [
+                start + place for place, score in enumerate(used) if score is not None
+            ]
             self._scored[task] = [score for score in used if score is not None]
             self._failures[task] = _trailing_failures(used)
 
@@ -35,6 +40,10 @@ class Outcomes:
         """Return the scored outcome `number` (from 0) of `task`, or None if there is none yet."""
         scored = self._scored[task]
         return scored[number] if number < len(scored) else None
+
+    def position(self, task: str, number: int) -> int:
+        """Return how many outcomes of `task`, failed ones as well, hold `number` scored ones."""
+        return self._places[task][number - 1] + 1 if number else 0
 
     def missing(self, wanted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
         """Return what to ask so that each task has `wanted` scored outcomes: (task, repeat)."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import random
-from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance import Evidence, Outcome, Verdict, Wave
 from ..errors import ConfigError
 from ..statistics import check_tasks
+from .drawing import Draws, clipped, tasks_key
 from .outcomes import Outcomes
 from .spending import check_budget, stake, unspent
 
@@ -118,8 +115,6 @@ class _Hand:
         self.kept = np.asarray(past.wealth)[None, :] if past.wealth else np.ones((1, GRID + 1))
         self.kept = self.kept * past.share
         self.row = np.array([0])
-        self.random = random.Random(f"{evidence.seed}/{evidence.step}")  # noqa: S311 - a design
-        self.drawn: list[int] = []
         self.taken: Counter[str] = Counter()
 
     def play(self) -> Wave | Verdict | frozenset[str]:
@@ -136,7 +131,7 @@ class _Hand:
                 if self._lacking_rounds(int(incumbent.rounds[0]) + 1) is not None:
                     return self._wave(candidate, draw, wealth)
                 candidate.learn(self.row, self._settle_round(incumbent))
-            task = self._task(draw, candidate)
+            task = self.draws.task(draw)
             outcome = self.ours.get(self.tasks[task], self.taken[self.tasks[task]])
             if outcome is None:
                 return self._wave(candidate, draw, wealth)
@@ -167,7 +162,8 @@ class _Hand:
         candidate = CandidateBets(
             incumbent.total, incumbent.count, self.mu, self.policy.gain, self.policy.drift
         )
-        self.chances = list(accumulate(candidate.chances[0].tolist()))
+        seed = f"{self.evidence.seed}/{self.evidence.step}"
+        self.draws = Draws(seed, candidate.chances[0].tolist())
         return incumbent, candidate
 
     def _settle_round(self, incumbent: IncumbentBets) -> Array:
@@ -178,12 +174,6 @@ class _Hand:
         incumbent.settle(self.row, outcomes)
         self.incumbent_wealth = incumbent.log_wealth(self.row)
         return outcomes
-
-    def _task(self, draw: int, candidate: CandidateBets) -> int:
-        while len(self.drawn) <= draw:
-            point = self.random.random() * self.chances[-1]
-            self.drawn.append(min(bisect(self.chances, point), len(self.tasks) - 1))
-        return self.drawn[draw]
 
     def _settle_draw(self, candidate: CandidateBets, task: int, outcome: float) -> None:
         import numpy as np
@@ -225,7 +215,7 @@ class _Hand:
 
     def _wave(self, candidate: CandidateBets, draw: int, wealth: float) -> Wave | frozenset[str]:
         end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
-        wanted = Counter(self.tasks[self._task(i, candidate)] for i in range(end))
+        wanted = Counter(self.tasks[self.draws.task(i)] for i in range(end))
         rounds = max(self.past.rounds, self.policy.rounds(end - 1, len(self.tasks)))
         every = dict.fromkeys(self.tasks, rounds)
         hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
@@ -253,8 +243,8 @@ class _Hand:
     ) -> Verdict:
         estimate, variance = self._gain(incumbent, candidate)
         half = 1.96 * math.sqrt(variance)
-        incumbent_score = _score(incumbent.mean(self.row)[0])
-        candidate_score = _score(candidate.mean(self.row)[0])
+        incumbent_score = clipped(incumbent.mean(self.row)[0])
+        candidate_score = clipped(candidate.mean(self.row)[0])
         within = float(candidate.variance[0])
         between = float(candidate.start[0].var()) / len(self.tasks)
         sides = [
@@ -268,10 +258,10 @@ class _Hand:
             reason=self._reason(outcome, estimate, half, int(candidate.draws[0])),
             incumbent_score=incumbent_score,
             candidate_score=candidate_score,
-            incumbent_low=_score(incumbent_score - sides[1]),
-            incumbent_high=_score(incumbent_score + sides[1]),
-            candidate_low=_score(candidate_score - sides[0]),
-            candidate_high=_score(candidate_score + sides[0]),
+            incumbent_low=clipped(incumbent_score - sides[1]),
+            incumbent_high=clipped(incumbent_score + sides[1]),
+            candidate_low=clipped(candidate_score - sides[0]),
+            candidate_high=clipped(candidate_score + sides[0]),
             low=max(-1.0, estimate - half),
             high=min(1.0, estimate + half),
             p_value=min(1.0, math.exp(-wealth)),
@@ -315,7 +305,7 @@ class _Hand:
             "dropped": len(self.evidence.tasks) - len(self.tasks),
             "draws": int(candidate.draws[0]),
             "rounds": int(incumbent.rounds[0]),
-            "tasks_key": _key(self.tasks),
+            "tasks_key": tasks_key(self.tasks),
             "asked": {t: len(self.evidence.incumbent.get(t, ())) for t in self.evidence.tasks},
         }
         if outcome == "better":
@@ -354,7 +344,7 @@ class _Past:
         if not earlier:
             return cls(share=share, staked=staked)
         last = earlier[-1].details
-        same = not earlier[-1].accepted and last["tasks_key"] == _key(tasks)
+        same = not earlier[-1].accepted and last["tasks_key"] == tasks_key(tasks)
         return cls(
             rounds=last["rounds"] if same else 0,
             wealth=tuple(last["wealth"]) if same and not policy.sampled else (),
@@ -376,12 +366,3 @@ def _undecided(evidence: Evidence, reason: str) -> Verdict:
         high=1.0,
         episodes=spent,
     )
-
-
-def _score(value: float) -> float:
-    return min(1.0, max(0.0, float(value)))
-
-
-def _key(tasks: tuple[str, ...]) -> str:
-    text = "\x00".join(tasks).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(text).hexdigest()[:16]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from funcforge.adapters.cli import running
 from funcforge.adapters.cli.app import invoke
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "examples" / "quickstart.toml"
@@ -25,3 +26,23 @@ def test_a_budget_that_cannot_decide_is_said_beforehand(
     invoke(["plan", str(QUICKSTART), "--episodes", "20", "--json"])
 
     assert json.loads(capsys.readouterr().out)["decides"] is False
+
+
+@pytest.mark.parametrize(
+    ("policy", "calls", "said"),
+    [("sequential", 60, True), ("climbing", 60, True), ("sequential", 5000, False),
+     ("paper", 60, False)],
+)  # fmt: skip
+def test_a_training_says_before_it_starts_that_its_budget_cannot_decide(
+    policy: str,
+    calls: int,
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(running, "run_to_end", lambda *_: 0)  # what follows is not asked here
+    settings = [f"training.acceptance={policy}", f"budget.calls={calls}"]
+
+    invoke(["train", str(QUICKSTART), *(a for s in settings for a in ("--set", s))])
+
+    assert ("cannot reach a decision" in capsys.readouterr().err) is said

@@ -22,6 +22,7 @@ SETTINGS = [
     ("fixed", {"incumbent": "stored", "repeats": 2}),
     ("sequential", {"gain": 0.3}),
     ("sequential", {"gain": 0.3, "sampled": True, "wave": 7}),
+    ("climbing", {"gain": 0.3}),
 ]
 ALL = pytest.mark.parametrize(("name", "options"), SETTINGS)
 MEANS = {f"task-{i}": i / 9 for i in range(10)}
@@ -108,7 +109,7 @@ def test_a_great_improvement_is_found(name: str, options: dict) -> None:
     assert verdict.accepted
 
 
-@pytest.mark.parametrize("name", ["paper", "fixed", "sequential"])
+@pytest.mark.parametrize("name", ["paper", "fixed", "sequential", "climbing"])
 def test_a_great_loss_is_rolled_back(name: str) -> None:
     before = dict.fromkeys(MEANS, 0.97)
     after = dict.fromkeys(MEANS, 0.05)
@@ -131,11 +132,53 @@ def test_a_great_loss_is_rolled_back(name: str) -> None:
         ("sequential", {"gain": 0.0}, "acceptance.gain"),
         ("sequential", {"gain": math.nan}, "acceptance.gain"),
         ("sequential", {"episodes": 5}, "never decide"),
+        ("climbing", {"episodes": 5}, "never prove"),
+        ("climbing", {"give_up": 2.0}, "acceptance.give_up"),
+        ("climbing", {"stake": 1.0}, "acceptance.stake"),
     ],
 )
 def test_wrong_settings_say_what_is_allowed(name: str, options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         policy(name, options)
+
+
+@ALL
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_outcomes_that_are_all_equal_are_no_improvement(
+    name: str, options: dict, score: float
+) -> None:
+    means = dict.fromkeys(MEANS, score)
+
+    verdict, _, _ = step(
+        policy(name, options), first_evidence(means), draws(1, means), draws(2, means)
+    )
+
+    assert verdict.accepted is (name == "no_worse")  # where ties count
+    assert verdict.candidate_score == pytest.approx(score, abs=0.05)
+
+
+@ALL
+@pytest.mark.parametrize("side", ["candidate", "incumbent"])
+def test_tasks_that_failed_on_one_side_only_never_skew(name: str, options: dict, side: str) -> None:
+    # the even tasks are always solved, the odd ones never; one side fails on the odd ones only,
+    # so that its plain mean would be twice the other's
+    solved = {task: float(index % 2 == 0) for index, task in enumerate(MEANS)}
+
+    def failing(task: str, repeat: int) -> float | None:
+        return solved[task] or None
+
+    def whole(task: str, repeat: int) -> float | None:
+        return solved[task]
+
+    ours, theirs = (failing, whole) if side == "candidate" else (whole, failing)
+    first = {task: (theirs(task, 0),) for task in MEANS}
+    evidence = Evidence(step=1, seed=0, tasks=tuple(MEANS), incumbent=first, candidate={})
+
+    verdict, _, _ = step(policy(name, options), evidence, theirs, ours)
+
+    assert verdict.accepted is (name == "no_worse")
+    assert verdict.details["dropped"] + verdict.details["tasks"] == len(MEANS)
+    assert verdict.details["dropped"] > 0
 
 
 def test_failed_episodes_are_dropped_in_pairs_and_counted() -> None:

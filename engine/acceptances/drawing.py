@@ -1,0 +1,41 @@
+"""What the sequential policies share: a seeded order of draws, and names for what they keep."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from bisect import bisect
+from collections.abc import Sequence
+from itertools import accumulate
+
+
+class Draws:
+    """Tasks drawn independently with known chances, in an order that the seed fixes.
+
+    Args:
+        seed: Equal seed, equal order.
+        chances: Of each task; they need not sum to 1.
+    """
+
+    def __init__(self, seed: str, chances: Sequence[float]) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - a design, not a secret
+        self._edges = list(accumulate(chances))
+        self._drawn: list[int] = []
+
+    def task(self, draw: int) -> int:
+        """Return the index of the task of draw `draw`, from 0."""
+        while len(self._drawn) <= draw:
+            point = self._random.random() * self._edges[-1]
+            self._drawn.append(min(bisect(self._edges, point), len(self._edges) - 1))
+        return self._drawn[draw]
+
+
+def tasks_key(tasks: Sequence[str]) -> str:
+    """Return a short name for a set of tasks."""
+    text = "\x00".join(tasks).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def clipped(score: float) -> float:
+    """Return an estimate within the range of scores."""
+    return min(1.0, max(0.0, float(score)))
