@@ -17,7 +17,7 @@ from ..views.judges import figures
 from ..views.ledger import ledger_rows
 from ..views.lines import OUTCOMES, UNSAFE_WARNING, sealed_test
 from ..views.story import Step, Story, find_version
-from ..views.text import duration, estimate, gist, one_line, plural, points, usd
+from ..views.text import duration, estimate, gist, one_line, percent, plural, points, usd
 from .output import DONE, colours, print_json, say, show_cells, usage_json
 from .output import show as put
 from .stored import open_reader, read_story

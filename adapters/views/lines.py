@@ -27,7 +27,7 @@ from ...engine.parameters import (
     SetModel,
 )
 from ...storage.records import SealedTest
-from .text import duration, estimate, gist, one_line, plural, points, usd
+from .text import duration, estimate, gist, one_line, percent, plural, points, usd
 
 _WIDTH = 160  # characters of a model's text in a line
 UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance import Evidence, Outcome, Verdict, Wave
 from ..errors import ConfigError
 from ..statistics import check_tasks
+from .climbed import Mean, Past, sums
 from .drawing import Draws, clipped, tasks_key
 from .outcomes import Outcomes
 from .spending import check_budget
@@ -61,7 +62,7 @@ class Climbing:
     hold: int = 80  # episodes that a promising version gets, and the version in use as well
     episodes: int = 250  # most fresh episodes to prove a version on
     ratio: float = 1.5  # episodes of the version in use per fresh episode
-    stake: float = 0.5  # share of the wealth that is bet on one version
+    stake: float = 0.25  # share of the wealth that is bet on one version
     wave: int = 32  # most episodes at once
     drift: float = 0.0  # how far the provider's mean may move by itself
 
@@ -112,14 +113,6 @@ class Climbing:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    """An estimated mean score over all tasks."""
-
-    value: float
-    episodes: float
-
-
 class _Climb:
     """One step played from its first draw with the outcomes there are: a pure replay."""
 
@@ -127,7 +120,7 @@ class _Climb:
         import numpy as np
 
         self.policy, self.evidence, self.tasks = policy, evidence, tasks
-        self.past = past = _Past.of(evidence, tasks)
+        self.past = past = Past.of(evidence, tasks)
         self.theirs = Outcomes(evidence.incumbent, tasks, past.selected)
         # a version that is confirmed by itself has outcomes of its own screening: not fresh
         skip = {t: len(evidence.head.get(t, ())) for t in tasks} if evidence.confirm else None
@@ -199,13 +192,13 @@ class _Climb:
             "not_enough_evidence", bets, mean, theirs, wealth=wealth, promising=promising
         )
 
-    def _lost(self, bets: CandidateBets, mean: _Mean, draw: int) -> bool:
+    def _lost(self, bets: CandidateBets, mean: Mean, draw: int) -> bool:
         if draw + 1 < FEWEST_DRAWS:
             return False
         limit = CONFIRM_MISS if self.evidence.confirm else self.policy.give_up
         return self._log_ratio(mean, self._compared(), bets) <= math.log(limit)
 
-    def _held(self, mean: _Mean, wealth: float, level: float) -> bool:
+    def _held(self, mean: Mean, wealth: float, level: float) -> bool:
         """Whether the version has its episodes and is not about to be proven."""
         return mean.episodes >= self.policy.hold and wealth < level / 2
 
@@ -225,12 +218,12 @@ class _Climb:
             task: self.evidence.incumbent.get(task, ())[: self.past.selected.get(task, 0)]
             for task in self.tasks
         }
-        total, count = _sums(older, self.tasks)
+        total, count = sums(older, self.tasks)
         head = {
             task: self.evidence.head.get(task, ())[: self.past.head_seen.get(task, 0)]
             for task in self.tasks
         }
-        self.head_total, self.head_count = _sums(head, self.tasks)
+        self.head_total, self.head_count = sums(head, self.tasks)
         incumbent = IncumbentBets(total, count, self.mu, self.policy.gain)
         for _ in range(rounds):
             self._settle_round(incumbent)
@@ -283,28 +276,28 @@ class _Climb:
 
     # -- estimates ------------------------------------------------------------------------
 
-    def _mean(self, bets: CandidateBets, earlier: CandidateBets | None = None) -> _Mean:
+    def _mean(self, bets: CandidateBets, earlier: CandidateBets | None = None) -> Mean:
         """Return the candidate's mean over all its draws of this step."""
         parts = [one for one in (earlier, bets) if one is not None and one.draws[0] > 0]
         episodes = sum(float(one.draws[0]) for one in parts)
         total = sum(float(one.draws[0]) * float(one.mean(self.row)[0]) for one in parts)
-        return _Mean(total / max(episodes, 1.0), max(episodes, 1.0))
+        return Mean(total / max(episodes, 1.0), max(episodes, 1.0))
 
-    def _used(self) -> _Mean:
+    def _used(self) -> Mean:
         """Return the mean of the version in use."""
         episodes = float(self.incumbent.rounds[0]) * len(self.tasks)
-        return _Mean(float(self.incumbent.mean(self.row)[0]), episodes)
+        return Mean(float(self.incumbent.mean(self.row)[0]), episodes)
 
-    def _compared(self) -> _Mean:
+    def _compared(self) -> Mean:
         """Return the mean of the version that the candidate builds on."""
         return self.past.head if self.past.head and not self.evidence.confirm else self._used()
 
-    def _gain(self, ours: _Mean, theirs: _Mean, bets: CandidateBets) -> tuple[float, float]:
+    def _gain(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> tuple[float, float]:
         """Return the estimated gain and its variance, with the tasks held fixed."""
         within = float(bets.variance[0])
         return ours.value - theirs.value, within * (1 / ours.episodes + 1 / theirs.episodes)
 
-    def _log_ratio(self, ours: _Mean, theirs: _Mean, bets: CandidateBets) -> float:
+    def _log_ratio(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> float:
         """Return the log likelihood ratio of a true gain of `gain` to none."""
         estimate, variance = self._gain(ours, theirs, bets)
         return self.policy.gain * (estimate - self.policy.gain / 2) / variance
@@ -332,8 +325,8 @@ class _Climb:
         self,
         outcome: Outcome,
         bets: CandidateBets,
-        ours: _Mean,
-        theirs: _Mean,
+        ours: Mean,
+        theirs: Mean,
         *,
         wealth: float | None = None,
         promising: bool = False,
@@ -373,7 +366,7 @@ class _Climb:
         return ours + max(0, theirs)
 
     def _reason(
-        self, outcome: Outcome, estimate: float, half: float, ours: _Mean, promising: bool
+        self, outcome: Outcome, estimate: float, half: float, ours: Mean, promising: bool
     ) -> str:
         seen = (
             f"{100 * estimate:+.1f} ± {100 * half:.1f} points after {ours.episodes:.0f} episodes"
@@ -394,7 +387,7 @@ class _Climb:
         self,
         outcome: Outcome,
         bets: CandidateBets,
-        ours: _Mean,
+        ours: Mean,
         wealth: float | None,
         promising: bool,
     ) -> Mapping[str, Any]:
@@ -441,54 +434,3 @@ class _Climb:
         won = np.exp(np.minimum(bets.log_wealth(self.row)[0], MOST_LOG_WEALTH))
         left: Array = self.kept[0] * np.minimum(1.0, 1 - stake + stake * won)
         return left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Past:
-    """What earlier steps left for this one."""
-
-    rounds: int = 0  # of the version in use that were looked at
-    wealth: tuple[float, ...] = ()  # at each value of the nuisance; empty: `share` everywhere
-    share: float = 1.0
-    head: _Mean | None = None  # of the promising version; None: proposals build on the one in use
-    head_seen: Mapping[str, int] = field(default_factory=dict)  # outcomes that made it promising
-    selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
-    asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
-
-    @property
-    def head_json(self) -> list[float] | None:
-        """The promising version as details hold it."""
-        return [self.head.value, self.head.episodes] if self.head else None
-
-    @classmethod
-    def of(cls, evidence: Evidence, tasks: tuple[str, ...]) -> _Past:
-        """Read it out of the verdicts of this run."""
-        earlier = [verdict for verdict in evidence.earlier if "tasks_key" in verdict.details]
-        if not earlier:
-            return cls()
-        last = earlier[-1].details
-        same = last["tasks_key"] == tasks_key(tasks)
-        head = last["head"] if evidence.head or evidence.confirm else None
-        return cls(
-            rounds=last["rounds"] if same else 0,
-            wealth=tuple(last["wealth"]) if same else (),
-            # with other tasks there is no common mean: the least that was left anywhere
-            share=min(last["wealth"]),
-            head=_Mean(*head) if head else None,
-            head_seen=last["head_seen"] if head else {},
-            selected=last["selected"],
-            asked=last["asked"],
-        )
-
-
-def _sums(
-    scores: Mapping[str, tuple[float | None, ...]], tasks: tuple[str, ...]
-) -> tuple[Array, Array]:
-    """Return the sums of the scored outcomes of each task, and their numbers."""
-    import numpy as np
-
-    known = [[one for one in scores.get(task, ()) if one is not None] for task in tasks]
-    return (
-        np.array([[sum(outcomes) for outcomes in known]], dtype=float),
-        np.array([[len(outcomes) for outcomes in known]], dtype=float),
-    )
