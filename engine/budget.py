@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
-
+from .change import Change
 from .clock import SystemClock
 from .errors import BudgetExhausted
 from .ports import Clock
@@ -63,7 +62,7 @@ class Budget:
         self.reserved = NO_USAGE
         self._clock = clock or SystemClock()
         self._started_s = self._clock.monotonic_s() - seconds
-        self._changed = anyio.Event()
+        self._changed = Change()
         self._reservations = 0
         self._exhausted: BudgetExhausted | None = None
 
@@ -87,7 +86,7 @@ class Budget:
                 raise self._exhausted
             if self._reservations == 0 or short.cap == "seconds":
                 self._exhausted = short
-                self._signal()
+                self._changed.tell()
                 raise short
             await self._changed.wait()
         reservation = Reservation(worst)
@@ -99,7 +98,7 @@ class Budget:
             self._reservations -= 1
             self.reserved = _minus(self.reserved, worst)
             self.spent += reservation.spent
-            self._signal()
+            self._changed.tell()
 
     def check(self, worst: Usage) -> None:
         """Return unless a cap is reached already, so that nobody queues for what cannot be.
@@ -110,10 +109,6 @@ class Budget:
         short = self._shortage(worst)
         if short is not None and (self._exhausted is not None or short.cap == "seconds"):
             raise short
-
-    def _signal(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
 
     def _shortage(self, worst: Usage) -> BudgetExhausted | None:
         """Return the first cap that the attempt would break."""

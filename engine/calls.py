@@ -12,6 +12,7 @@ import anyio
 from .budget import Budget, Reservation
 from .checkpoint import CallRecord
 from .clock import SystemClock
+from .deadline import Deadline
 from .errors import (
     ModelConfigError,
     ModelError,
@@ -262,7 +263,7 @@ class ModelCalls:
     ) -> Reply:
         sent_s = self._clock.monotonic_s()
         try:
-            with anyio.fail_after(self._retry.call_timeout_s):
+            with Deadline(self._retry.call_timeout_s):
                 reply = await complete(request)
         except TimeoutError as error:
             permit.failed()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from .change import Change
 from .clock import SystemClock
 from .pacing import Bucket, Pace
 from .ports import Clock
@@ -104,7 +105,7 @@ class AccountLimiter:
         self._waiting = 0
         self._bound = False  # whether calls wait for the limit: only then it is worth raising
         self._turn = anyio.Lock(fast_acquire=True)
-        self._released = anyio.Event()
+        self._released = Change()
         self._not_before_s = 0.0
         self._decreased_s = -COOL_DOWN_S
         self._best_latency_s: float | None = None
@@ -167,8 +168,7 @@ class AccountLimiter:
             before = int(self._limit)
             self._learn(permit)
             self._settle(tokens, charged, permit)
-            self._released.set()
-            self._released = anyio.Event()
+            self._released.tell()
         if self._notify is not None and int(self._limit) < before:
             await self._notify(self.view)
 

@@ -121,14 +121,18 @@ class Request:
         """
         size = 64
         for message in self.messages:
-            size += 16 + len(message.content.encode("utf-8", "surrogatepass"))
+            size += 16 + _bytes(message.content)
             for call in message.tool_calls:
-                size += 48 + len(call.name) + len(call.arguments.encode("utf-8", "surrogatepass"))
+                size += 48 + len(call.name) + _bytes(call.arguments)
         for tool in self.tools:
-            size += 48 + len(canonical_json(tool.to_json()).encode("utf-8", "surrogatepass"))
+            size += 48 + _bytes(canonical_json(tool.to_json()))
         if self.json_schema is not None:
             size += len(canonical_json(dict(self.json_schema)))
         return size
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

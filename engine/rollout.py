@@ -7,10 +7,9 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-import anyio
-
 from .agent import Agent
 from .clock import SystemClock
+from .deadline import Deadline
 from .environment import World, environment_seed, open_world
 from .episode import Episode, Failure, Job, Score
 from .errors import (
@@ -82,14 +81,15 @@ class Rollout:
         )
         episode: Episode | None = None
         try:
-            with anyio.fail_after(self.timeout_s):
+            with Deadline(self.timeout_s):
                 async with workspace, self._world(job, shown) as world:
                     if world is not None:
                         workspace.furnish(world.tools())
                     answer = await self.agent(shown, workspace)
                     state = None if world is None else world.state()
                 episode = self._episode(job, task, workspace, answer, scope)
-                episode = replace(episode, state=state)
+                if state is not None:
+                    episode = replace(episode, state=state)
                 score = await self._score(task, episode)
         except Exception as error:  # the fence: one episode never takes another down
             ending = _run_ending(error)

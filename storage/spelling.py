@@ -93,7 +93,8 @@ def text_hash(text: str) -> str:
 
 def whole(number: int) -> int:
     """Return a number that other people sent, held within what databases can add up."""
-    return max(-_LARGEST, min(_LARGEST, int(number)))
+    whole = int(number)
+    return whole if -_LARGEST <= whole <= _LARGEST else max(-_LARGEST, min(_LARGEST, whole))
 
 
 def environment_guard(environ: Mapping[str, str] | None = None) -> Guard | None:

@@ -36,12 +36,16 @@ class _Item:
     __slots__ = ("after", "done", "error", "key", "writes")
 
     def __init__(
-        self, writes: Sequence[Write], key: object, after: Callable[[], None] | None
+        self,
+        writes: Sequence[Write],
+        key: object,
+        after: Callable[[], None] | None,
+        waited_for: bool,
     ) -> None:
         self.writes = writes
         self.key = key
         self.after = after
-        self.done = anyio.Event()
+        self.done = anyio.Event() if waited_for else None
         self.error: StoreError | None = None
 
 
@@ -108,7 +112,7 @@ class GroupWriter:
             raise type(self.error)(str(self.error), path=self.error.path) from self.error
         if self._closing:
             raise StoreError(f"{self._path}: the store is closed", path=str(self._path))
-        item = _Item(writes, key, after)
+        item = _Item(writes, key, after, waited_for)
         self._queue.append(item)
         self._wake.set()
         if waited_for or len(self._queue) >= QUEUE_ITEMS // 2:
@@ -123,6 +127,7 @@ class GroupWriter:
         """
         await self._wait_for_room()
         item = self.put_nowait(writes, key=key)
+        assert item.done is not None
         await item.done.wait()
         if item.error is not None:
             raise type(item.error)(str(item.error), path=item.error.path) from item.error
@@ -130,7 +135,9 @@ class GroupWriter:
     async def settle(self) -> None:
         """Return when all that was queued before is durable, or the writer has failed."""
         if self.error is None and not self._closing:
-            await self.put_nowait(()).done.wait()
+            item = self.put_nowait(())
+            assert item.done is not None
+            await item.done.wait()
 
     def close(self) -> None:
         """Let `run` end once the queue is empty."""
@@ -168,7 +175,8 @@ class GroupWriter:
                 self.error.__cause__ = error
         for item in group:
             item.error = self.error
-            item.done.set()
+            if item.done is not None:
+                item.done.set()
             if item.after is not None:
                 item.after()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -93,6 +94,12 @@ def resume(
     )
 
 
+def run_loop(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    """Run in uvloop's event loop where it is installed. Only the command line owns the loop."""
+    quick = importlib.util.find_spec("uvloop") is not None
+    anyio.run(work, *arguments, backend_options={"use_uvloop": quick})
+
+
 @dataclass(slots=True)
 class _Watched:
     """What is known of the run from outside of the event loop."""
@@ -123,7 +130,7 @@ def run_to_end(
     """
     watched = _Watched()
     try:
-        anyio.run(_watch, watched, config, open_run, opening, quiet)
+        run_loop(_watch, watched, config, open_run, opening, quiet)
     except Exception as raised:
         error = ours_in(raised)
         if error is None:

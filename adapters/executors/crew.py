@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 
 from ...engine.calls import ModelCalls
+from ...engine.change import Change
 from ...engine.episode import Episode, Failure, Job
 from ...engine.errors import WorkersLost
 from ...engine.parameters import Parameters
@@ -59,7 +60,7 @@ class Crew:
         self._size = size
         self._strands = strands
         self._able: list[Member] = []
-        self._changed = anyio.Event()
+        self._changed = Change()
         self._deaths = 0  # since an episode ended
         self._broken: Exception | None = None
 
@@ -77,7 +78,7 @@ class Crew:
                 if member.error is not None:
                     raise member.error
                 self._able.append(member)
-                self._notify()
+                self._changed.tell()
                 await member.over.wait()
             except Exception as error:  # what it cannot start with would meet every other one
                 self._break(error)
@@ -132,11 +133,7 @@ class Crew:
     def _break(self, error: Exception) -> None:
         if self._broken is None:
             self._broken = error
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.tell()
 
 
 class _CrewExecutor:
