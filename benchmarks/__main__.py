@@ -10,6 +10,11 @@ QUESTIONS = {
     "durability": "what does it cost to lose nothing?",
     "sandbox": "what does a call in the sandbox cost?",
     "throughput.models": "what does a model call cost?",
+    "throughput.episodes single": "how many episodes a second?",
+    "throughput.episodes tools": "what do tool-using episodes cost?",
+    "throughput.episodes workers": "what do workers and Ray add?",
+    "throughput.million": "does an episode cost more after a million others?",
+    "throughput.soak": "does anything grow in half an hour?",
     "task_sets": "how large may a task set be?",
     "recorded_dialogues": "do the agents and scorers take what real models wrote?",
     "recorded_calls": "do recorded functions do in the sandbox what they did?",
@@ -28,7 +33,7 @@ def main() -> None:
     """Run the benchmarks named on the command line, or all of them."""
     for name in sys.argv[1:] or QUESTIONS:
         print(f"\n== {name}: {QUESTIONS.get(name, '')}", flush=True)
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
+        subprocess.run([sys.executable, "-m", *f"benchmarks.{name}".split()], check=True)
 
 
 if __name__ == "__main__":
