@@ -77,8 +77,9 @@ class Crew:
                 await member.ready.wait()
                 if member.error is not None:
                     raise member.error
-                self._able.append(member)
-                self._changed.tell()
+                if member.gone is None:
+                    self._able.append(member)
+                    self._changed.tell()
                 await member.over.wait()
             except Exception as error:  # what it cannot start with would meet every other one
                 self._break(error)
