@@ -146,8 +146,15 @@ def _keys(environ: Mapping[str, str]) -> Check:
 
 
 def _models(config: Config) -> Iterator[Check]:
-    wanted = {config.agent.model: "agent"}
-    wanted.setdefault(config.optimizer_model, "optimizer")
+    wanted: dict[str, str] = {}
+    if config.compare:
+        for arm in config.compare.all_arms():
+            if arm.recorded is not None:
+                continue
+            wanted.setdefault(arm.model or config.agent.model, f"arm {arm.name}")
+    else:
+        wanted = {config.agent.model: "agent"}
+        wanted.setdefault(config.optimizer_model, "optimizer")
     if config.scorer.model:
         wanted.setdefault(config.scorer.model, "scorer")
     if config.critic:

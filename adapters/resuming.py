@@ -17,6 +17,9 @@ Key = tuple[str, ...]
 _FREE_TABLES = frozenset({"budget", "executor", "limits", "log", "store"})
 _FREE: frozenset[Key] = frozenset(
     {
+        ("compare", "alpha"),
+        ("compare", "fail_if"),
+        ("compare", "strict"),
         ("name",),
         ("parameters",),  # a path: the trainer compares what it holds
         ("sandbox", "backend"),

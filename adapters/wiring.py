@@ -18,7 +18,7 @@ from ..engine.agent import Agent
 from ..engine.budget import Caps
 from ..engine.calls import Retry
 from ..engine.checkpoint import RunKind, RunRecord
-from ..engine.comparison import Arm, Compared, Comparing
+from ..engine.comparison import Compared, Comparing
 from ..engine.errors import ConfigError, ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
 from ..engine.limiter import RateLimits
@@ -125,7 +125,7 @@ async def open_comparison(
     Raises:
         ConfigError, SandboxUnavailable, StoreError: As `open_training`.
     """
-    from .arms import check_enough, parameters_of, resolve_arms
+    from .arms import check_enough, make_arm, resolve_arms
 
     config = resolve_arms(config)
     assert config.compare is not None
@@ -134,10 +134,7 @@ async def open_comparison(
     check_enough(config, len(tasks))
     comparing = Comparing(
         tasks=tasks,
-        arms=tuple(
-            Arm(name=arm.name, parameters=parameters_of(config, arm))
-            for arm in config.compare.all_arms()
-        ),
+        arms=tuple(make_arm(config, arm, tasks) for arm in config.compare.all_arms()),
         repeats=config.compare.repeats,
     )
     async with _open(config, "compare", splits, comparing.work(), opening or Opening()) as run:

@@ -24,6 +24,7 @@ QUESTIONS = {
     "comparison": "are arms kept apart, is it fast, are the intervals honest?",
     "caps": "is a cap ever exceeded?",
     "rates": "how much of an allowed rate is used?",
+    "recorded_comparison": "does a report say what a replication published, and no more?",
     "killing": "what is lost when the process is killed a hundred times?",
     "acceptance": "do the acceptance policies keep their promises?",
 }

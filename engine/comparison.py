@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
+from .arm import Arm
+from .episode import Episode
 from .errors import EvaluationVoid, FuncforgeError, ModelError
-from .evaluation import Evaluation
+from .evaluation import Evaluation, summarise
+from .events import EpisodeFinished, EvaluationStarted
 from .pace import Lane, Pace
-from .parameters import Parameters
 from .run import Desk, Work
 from .tasks import TaskSet
 from .together import together
+from .usage import NO_USAGE
 
 AHEAD = 64  # episodes that one arm may be ahead of another
-_PREFIX = "arm/"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """One side of a comparison: a model with parameters."""
-
-    name: str  # unique in the comparison
-    parameters: Parameters  # their `model` is the one that this arm asks
-
-    @property
-    def evaluation(self) -> str:
-        """The name of its evaluation in the run."""
-        return evaluation_of(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +72,8 @@ class Comparing:
         return Compared(arms={arm.name: done[arm.name] for arm in self.arms})
 
     async def _evaluate(self, desk: Desk, arm: Arm, lane: Lane) -> Evaluation:
+        if arm.recorded is not None:
+            return await self._take(desk, arm, arm.recorded())
         return await desk.branch(lane.gate).evaluate(
             arm.evaluation,
             arm.parameters,
@@ -92,15 +83,38 @@ class Comparing:
             keep=False,
         )
 
-
-def evaluation_of(arm: str) -> str:
-    """Return the name of an arm's evaluation."""
-    return f"{_PREFIX}{arm}"
-
-
-def arm_of(evaluation: str) -> str:
-    """Return the name of the arm whose evaluation this is."""
-    return evaluation.removeprefix(_PREFIX)
+    async def _take(self, desk: Desk, arm: Arm, recorded: Iterable[Episode]) -> Evaluation:
+        """Take the episodes of an earlier run as this arm's. Nothing is asked, nothing is paid."""
+        await desk.bus.publish(
+            EvaluationStarted(
+                run_id="",
+                evaluation=arm.evaluation,
+                parameters=arm.parameters,
+                episodes=len(self.tasks) * self.repeats,
+            )
+        )
+        outcomes: dict[str, dict[int, float | None]] = {}
+        usage = NO_USAGE
+        for episode in recorded:
+            job = replace(
+                episode.job,
+                evaluation=arm.evaluation,
+                parameters_version=arm.parameters.version,
+            )
+            if job.repeat >= self.repeats:
+                continue
+            taken = replace(episode, id=job.episode_id, run_id=desk.bus.run_id, job=job)
+            await desk.bus.publish(EpisodeFinished(run_id="", episode=taken))
+            score = taken.score.value if taken.score else None
+            outcomes.setdefault(job.task_id, {})[job.repeat] = score
+            usage += taken.usage
+        scores = {
+            task: tuple(found[repeat] for repeat in sorted(found))
+            for task, found in sorted(outcomes.items())
+        }
+        summary = summarise(arm.evaluation, arm.parameters.version, scores, usage=usage)
+        await desk.bus.publish(summary)
+        return Evaluation(summary=summary, scores={}, episodes=())
 
 
 def _void(arms: tuple[Arm, ...], void: Mapping[str, FuncforgeError]) -> EvaluationVoid:

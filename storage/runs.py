@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
+from ..engine.arm import arm_of
 from ..engine.errors import RunNotFound
 from ..engine.events import Verdicts
 from ..engine.parameters import Parameters
@@ -164,6 +165,9 @@ class RunReader:
 
     def _sides(self, row: _Row) -> tuple[dict[str, Evaluated], dict[str, Evaluated]]:
         """Return the scores before and after, by split: what the trainer itself holds so."""
+        if row["kind"] == "compare":
+            arms = {arm_of(e.evaluation): e for e in self._evaluations(row["id"])}
+            return {}, {arm: e for arm, e in arms.items() if e.score is not None}
         if row["kind"] != "train":
             found = {_split(e.evaluation): e for e in self._evaluations(row["id"])}
             return {}, {split: e for split, e in found.items() if e.score is not None}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ...storage.records import RunSummary
-from ..views.text import estimate, one_line, usd
+from ..views.text import estimate, one_line, plural, usd
 from .output import DONE, print_json, say, usage_json
 from .output import show as put
 from .stored import open_reader
@@ -42,6 +42,10 @@ def runs(store: str | None, *, limit: int, as_json: bool) -> int:
 
 def _score(run: RunSummary) -> str:
     """Return what people look for: the sealed test before and after, or what there is of it."""
+    if run.kind == "compare":
+        best = max(run.after.values(), key=lambda one: one.score or 0.0, default=None)
+        arms = plural(len(run.after), "arm")
+        return f"{arms}, best {100 * (best.score or 0.0):.1f} %" if best else arms
     for split in ("test", "validation", "train"):
         scores = [
             estimate(one.score, one.low, one.high).replace(" %", "")

@@ -415,6 +415,16 @@ class ArmConfig(Section):
     name: ArmName
     model: ModelName | None = None  # None: the agent's
     parameters: ArmSource = None  # None, or "untrained": nothing learned
+    # RUN of `evaluate`, or RUN/ARM of a comparison: its episodes are taken as they are
+    recorded: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.recorded is not None and (self.model or self.parameters):
+            raise ValueError(
+                f'arm "{self.name}" is recorded: its model and parameters are those of the run'
+            )
+        return self
 
 
 class LearnedConfig(Section):
@@ -528,14 +538,16 @@ class Config(Section):
     def _model_of_an_arm(cls, data: Any) -> Any:
         """Take the first arm's model where none is named for the agent."""
         match data:
-            case {"agent": {"model": _}}:
+            case {"compare": {"arms": [*arms]}}:
+                models = [arm.get("model") for arm in arms if isinstance(arm, dict)]
+            case {"compare": {"models": [*models]}}:
+                pass
+            case _:
                 return data
-            case {"compare": {"arms": [{"model": str(model)}, *_]}} | {
-                "compare": {"models": [str(model), *_]}
-            }:
-                agent = data.get("agent", {})
-                if isinstance(agent, dict):
-                    return {**data, "agent": {**agent, "model": model}}
+        agent = data.get("agent", {})
+        named = [model for model in models if isinstance(model, str)]
+        if named and isinstance(agent, dict) and "model" not in agent:
+            return {**data, "agent": {**agent, "model": named[0]}}
         return data
 
     @property
@@ -547,8 +559,8 @@ class Config(Section):
     def models_used(self) -> frozenset[str]:
         """Every model that the run may ask."""
         if self.compare is not None:
-            arms = (arm.model or self.agent.model for arm in self.compare.all_arms())
-            named = {*arms, self.scorer.model}
+            arms = (arm for arm in self.compare.all_arms() if arm.recorded is None)
+            named = {*(arm.model or self.agent.model for arm in arms), self.scorer.model}
         else:
             critic = self.critic.model if self.critic else None
             named = {self.agent.model, self.optimizer_model, self.scorer.model, critic}

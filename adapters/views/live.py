@@ -24,6 +24,7 @@ from .tracking import Accuracy, RunState
 _REFRESH_S = 0.2  # a panel costs about 3 ms to draw: 1.5 % of a core
 _BAR = 24  # columns
 _MOST_EVALUATIONS = 4  # bars at once
+_MOST_ARMS = 12  # of a comparison
 
 
 class LiveView(AsyncContextManagerMixin):
@@ -95,6 +96,10 @@ class LiveView(AsyncContextManagerMixin):
     def _scores(self) -> Table:
         state = self._state
         table = Table.grid(padding=(0, 2))
+        if state.arms:
+            for arm, found in list(state.arms.items())[:_MOST_ARMS]:
+                table.add_row(one_line(arm, 40), _score_bar(found), accuracy(found))
+            return table
         table.add_row("incumbent", _score_bar(state.incumbent), accuracy(state.incumbent))
         table.add_row("candidate", _score_bar(state.candidate), accuracy(state.candidate))
         if state.test_before:
@@ -131,6 +136,8 @@ class LiveView(AsyncContextManagerMixin):
 
     def _steps(self) -> Text:
         state = self._state
+        if state.arms:
+            return Text(plural(len(state.arms), "arm"))
         epochs = f" of {self._epochs}" if self._epochs else ""
         patience = f" of {self._patience}" if self._patience is not None else ""
         return Text(

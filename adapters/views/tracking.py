@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from ...engine.arm import arm_of, is_arm
 from ...engine.events import (
     EditProposed,
     EpisodeFinished,
@@ -94,6 +95,7 @@ class RunState:
     test_after: Accuracy | None = None
     functions: tuple[str, ...] = ()
     evaluations: dict[str, Open] = field(default_factory=dict)
+    arms: dict[str, Accuracy | None] = field(default_factory=dict)  # of a comparison
     decisions: list[Decision] = field(default_factory=list)
     episodes: int = 0
     failed: int = 0
@@ -135,6 +137,8 @@ class RunState:
     @property
     def in_flight(self) -> int:
         """Episodes that are out, as far as events tell: planned ones within the limit."""
+        if self.arms:  # each arm has the limit for itself
+            return sum(min(one.left, self.in_flight_limit) for one in self.evaluations.values())
         return min(sum(one.left for one in self.evaluations.values()), self.in_flight_limit)
 
     def episodes_per_s(self, now_unix_s: float) -> float:
@@ -158,6 +162,8 @@ class RunState:
             planned=event.episodes,
             started_at_unix_s=event.at_unix_s,
         )
+        if is_arm(event.evaluation):
+            self.arms.setdefault(arm_of(event.evaluation), None)
         self.incumbent_version = self.incumbent_version or version
         self.phase = f"evaluating {event.evaluation}"
         if not self.functions:
@@ -178,13 +184,17 @@ class RunState:
         else:
             evaluation.scored += 1
             evaluation.total += episode.score.value
+        if is_arm(evaluation.name):
+            self.arms[arm_of(evaluation.name)] = evaluation.accuracy()
         if evaluation.name.startswith(f"{self.deciding}/"):
             self._set_accuracy(evaluation.version, evaluation.accuracy())
 
     def _evaluation_finished(self, event: EvaluationFinished) -> None:
         self.evaluations.pop(event.evaluation, None)
         accuracy = Accuracy(score=event.score, low=event.low, high=event.high, tasks=event.tasks)
-        if event.evaluation.startswith(f"{self.deciding}/"):
+        if is_arm(event.evaluation):
+            self.arms[arm_of(event.evaluation)] = accuracy
+        elif event.evaluation.startswith(f"{self.deciding}/"):
             self._set_accuracy(event.parameters_version, accuracy)
         elif event.evaluation == "test/before":
             self.test_before = accuracy

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from tests.loopback.brains import chance
@@ -15,6 +16,7 @@ from tests.loopback.wire import Ask, Say
 KINDS = {"short": 0.12, "plain": 0.03, "long": -0.15}  # of tasks: how much easier than the mean
 
 
+@cache
 def truth(skill: float, task: int) -> float:
     """Return the chance that a candidate of this skill solves a task: what a run estimates."""
     luck = 0.3 * (chance("task", task) - 0.5)  # some tasks are harder for everybody

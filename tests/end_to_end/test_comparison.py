@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from funcforge import Config, FuncforgeError, Opening, load_config, open_comparison
+from funcforge import (
+    Config,
+    FuncforgeError,
+    Opening,
+    load_config,
+    open_comparison,
+    open_evaluation,
+)
 from funcforge.adapters.exporters.json import export_json
 from funcforge.adapters.replaying import replay
 from funcforge.adapters.views.comparison.story import ComparisonStory, read_comparison
 from funcforge.engine.calls import Retry
+from funcforge.engine.errors import ConfigError
 from funcforge.engine.parameters import Parameters
 from funcforge.engine.run import Outcome
 from funcforge.storage.database import open_store
@@ -328,3 +336,56 @@ async def test_the_command_gates_reports_shows_and_compares_what_was_learned(
     assert "trained is better than plain" in passed.err
     for name in ("c.html", "c.md", "c.csv"):
         assert (tmp_path / "out" / name).stat().st_size > 1_000
+
+
+async def evaluated(folder: Path, url: str, tasks: int = TASKS) -> None:
+    """Evaluate a model on the same tasks, as the run `old`."""
+    text = write(folder, arm("a", "openai/old", url), tasks).read_text()
+    file = folder / "evaluate.toml"
+    text = text.replace('[[compare.arms]]\n        name = "a"\n        model = "openai/old"', "")
+    file.write_text(text.replace("[agent]", '[agent]\nmodel = "openai/old"'))
+    overrides = [f"store.path={folder / 'runs.db'}"]
+    config = load_config(file, overrides=overrides, environ={}, purpose="evaluate")
+    async with open_evaluation(config, None, Opening(run_id="old")) as run_:
+        assert (await run_.wait()).status == "done"
+
+
+RECORDED = '[[compare.arms]]\nname = "baseline"\nrecorded = "old"\n'
+
+
+async def test_a_baseline_that_was_evaluated_before_is_not_paid_for_again(tmp_path: Path) -> None:
+    async with LoopbackProvider(brain=Pupil(0.3)) as provider:
+        await evaluated(tmp_path, provider.openai_base_url)
+        asked = len(provider.ledger)
+        arms = RECORDED + arm("new", "openai/new", provider.openai_base_url)
+        outcome = await run(load(write(tmp_path, arms)))
+
+        assert outcome.status == "done", outcome.message
+        assert len(provider.ledger) == asked + TASKS
+    story = told(tmp_path)
+    assert outcome.usage.calls == TASKS, "the run spent nothing on its baseline"
+    baseline = story.arm("baseline")
+    assert (baseline.scored, baseline.model, baseline.learned) == (
+        TASKS,
+        "openai/old",
+        "recorded old",
+    )
+    assert baseline.efficiency.usage.calls == TASKS, "but tells what it had cost"
+    assert (story.pairs[0].tasks, story.pairs[0].verdict) == (TASKS, "cannot tell")
+    found = await replay(str(tmp_path / "runs.db"), "run")
+    assert (found.difference, found.compared["episodes"]) == ("", 2 * TASKS)
+
+
+async def test_a_baseline_on_other_tasks_or_of_no_evaluation_is_refused(tmp_path: Path) -> None:
+    async with LoopbackProvider(brain=Pupil(0.3)) as provider:
+        url = provider.openai_base_url
+        await evaluated(tmp_path, url, tasks=TASKS - 1)
+        file = write(tmp_path, RECORDED + arm("new", "openai/new", url))
+        with pytest.raises(ConfigError, match=r"was scored on other tasks .*same tasks only"):
+            await run(load(file))
+        file = write(tmp_path, RECORDED + arm("new", "openai/new", url), TASKS - 1)
+        with pytest.raises(ConfigError, match="has 29 episodes, 58 are due"):
+            await run(load(file, compare__repeats=2))
+        file = write(tmp_path, RECORDED.replace("old", "none") + arm("new", "openai/new", url))
+        with pytest.raises(ConfigError, match="there is no run 'none'"):
+            await run(load(file))

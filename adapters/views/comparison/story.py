@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ....engine.comparison import arm_of, evaluation_of
+from ....engine.arm import arm_of, evaluation_of
 from ....engine.contrast import Contrast, contrasts
 from ....engine.gate import Verdict, judge, parse
 from ....engine.parameters import Parameters
@@ -105,6 +105,8 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
         calls: dict[str, list[AnsweredCall]] = {}
         for call in reader.calls(story.run_id):
             calls.setdefault(arm_of(call.evaluation), []).append(call)
+        for name, source in _recorded(compare).items():
+            calls[name] = _calls_of(reader, source)
         categories = _categories(reader.metadata(story.run_id))
         examples = reader.failures(story.run_id)
     scores = _scores(outcomes, repeats)
@@ -148,6 +150,18 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
         ),
         strict=bool(compare.get("strict", False)),
     )
+
+
+def _recorded(compare: Mapping[str, Any]) -> dict[str, str]:
+    """Return arm -> RUN, or RUN/ARM, that its episodes were taken from."""
+    arms = compare.get("arms", ())
+    return {str(arm["name"]): str(arm["recorded"]) for arm in arms if arm.get("recorded")}
+
+
+def _calls_of(reader: OutcomeReader, source: str) -> list[AnsweredCall]:
+    """Return the calls of a recorded arm, which an earlier run paid for."""
+    run, _, arm = source.partition("/")
+    return [call for call in reader.calls(run) if not arm or call.evaluation == evaluation_of(arm)]
 
 
 def _figures(arm: ArmStory) -> dict[str, float | None]:
@@ -228,7 +242,10 @@ def _sources(compare: Mapping[str, Any]) -> dict[str, str]:
     def source(arm: Mapping[str, Any]) -> str:
         return str(_table(arm.get("parameters")).get("source", ""))
 
-    found = {str(arm["name"]): source(arm) for arm in compare.get("arms", ())}
+    found = {
+        str(arm["name"]): f"recorded {arm['recorded']}" if arm.get("recorded") else source(arm)
+        for arm in compare.get("arms", ())
+    }
     for model in compare.get("models", ()):
         found[arm_name(model, None)] = ""
         for learned in compare.get("learned", ()):

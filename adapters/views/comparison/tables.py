@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..text import plural
 from .story import ArmStory, ComparisonStory
 from .told import (
     NOT_STREAMED,
@@ -106,8 +107,8 @@ def _differences(story: ComparisonStory) -> Table:
     return Table(
         title="Differences",
         note=(
-            f"B minus A on the same tasks; p-values corrected for {len(story.pairs)} pairs (Holm); "
-            "intervals are not"
+            "B minus A on the same tasks; p-values corrected for "
+            f"{plural(len(story.pairs), 'pair')} (Holm), intervals not"
         ),
         head=("A", "B", "B - A", "p", "p (Holm)", "test", "tasks", "dropped", "verdict"),
         rows=tuple(

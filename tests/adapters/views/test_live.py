@@ -237,3 +237,23 @@ def test_numbers_are_spelled_for_people() -> None:
     ]  # fmt: skip
     assert one_line("a\n\tb" * 10, 6) == "a ba …"
     assert printable("a\x00b\ud800c", keep="") == "a\ufffdb\ufffdc"
+
+
+def test_a_comparison_shows_its_arms() -> None:
+    state = follow(
+        started("arm/one", EMPTY, 10),
+        started("arm/two", EMPTY, 10),
+        finished("arm/one", EMPTY, 0.75),
+        episode("arm/two", EMPTY, 1, 1.0),
+    )
+
+    console = Console(file=io.StringIO(), width=120)
+    console.print(LiveView(console, state).draw())
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "75.0 % [65.0, 85.0]" in shown
+    assert "incumbent" not in shown
+    assert {arm: found.score for arm, found in state.arms.items() if found} == {
+        "one": 0.75,
+        "two": 1,
+    }
+    assert state.in_flight == 8

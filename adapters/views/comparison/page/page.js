@@ -128,7 +128,12 @@
   // -- the list: only the rows in sight exist ---------------------------------------------
   const chip = (arm, task) => {
     const value = means[arm][task];
-    return make("span", `chip ${value === null ? "none" : value >= 0.5 ? "right" : ""}`, percent(value));
+    const kind = value === null ? "none" : value >= 0.5 ? "right" : "";
+    const found = make("span", `chip ${kind}`, percent(value));
+    if (value > 0 && value < 1) {
+      found.style.background = `color-mix(in srgb, var(--right) ${Math.round(100 * value)}%, var(--wrong))`;
+    }
+    return found;
   };
   const draw = () => {
     const list = at("list"), first = Math.max(0, Math.floor(list.scrollTop / ROW) - 4);

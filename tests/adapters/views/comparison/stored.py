@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from funcforge.adapters.views.comparison.story import ComparisonStory, read_comparison
+from funcforge.engine.arm import evaluation_of
 from funcforge.engine.checkpoint import RunRecord
-from funcforge.engine.comparison import evaluation_of
 from funcforge.engine.episode import Episode, Failure, Job, Score
 from funcforge.engine.events import (
     EpisodeFinished,
