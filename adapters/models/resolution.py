@@ -30,7 +30,7 @@ MAX_OUTPUT_TOKENS = 4_096
 NO_KEY = "no-key"  # sent to a base URL of one's own, which often wants none
 
 # they run on the user's own machine: a price of zero is the truth
-_LOCAL = frozenset(
+LOCAL = frozenset(
     {"ollama", "ollama_chat", "hosted_vllm", "vllm", "lm_studio", "llamafile", "lemonade"}
     | {"docker_model_runner", EMBEDDED}
 )
@@ -84,7 +84,7 @@ def resolve(litellm: Any, model: str, settings: ModelSettings) -> ResolvedModel:
     key, variable = _key(litellm, model, provider, settings, dynamic_key)
     base_url = settings.base_url or dynamic_base or _environment_base(provider)
     info = _info(litellm, name, provider)
-    table = table_prices(info, free=provider in _LOCAL)
+    table = table_prices(info, free=provider in LOCAL)
     prices = set_prices(settings, table)
     host = urlsplit(base_url).netloc if settings.base_url and base_url else ""
     return ResolvedModel(

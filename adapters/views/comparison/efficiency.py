@@ -15,6 +15,7 @@ class Efficiency:
     """Money and time of one arm. None: nothing to tell it from."""
 
     usage: Usage  # all that was paid for, episodes that failed later included
+    priced: bool  # False: the model's price is not known, and no USD is told
     usd_per_task: float | None  # over scored episodes: one task once
     tokens_per_task: float | None
     usd_per_solved: float | None  # over episodes with the full score
@@ -29,13 +30,16 @@ class Efficiency:
     tokens_per_minute: float | None
 
 
-def efficiency(calls: Iterable[AnsweredCall], *, scored: int, solved: int) -> Efficiency:
+def efficiency(
+    calls: Iterable[AnsweredCall], *, scored: int, solved: int, priced: bool = True
+) -> Efficiency:
     """Sum up the calls of one arm.
 
     Args:
         calls: Those of all its episodes.
         scored: Episodes with a score.
         solved: Episodes with the full score.
+        priced: Whether the model's price is known.
     """
     found = list(calls)
     usage = sum((call.usage for call in found), NO_USAGE)
@@ -44,12 +48,13 @@ def efficiency(calls: Iterable[AnsweredCall], *, scored: int, solved: int) -> Ef
     minutes = busy_s / 60
     return Efficiency(
         usage=usage,
-        usd_per_task=_per(usage.cost_usd, scored),
+        priced=priced,
+        usd_per_task=_per(usage.cost_usd, scored) if priced else None,
         tokens_per_task=_per(usage.tokens, scored),
-        usd_per_solved=_per(usage.cost_usd, solved),
+        usd_per_solved=_per(usage.cost_usd, solved) if priced else None,
         tokens_per_solved=_per(usage.tokens, solved),
         cached_share=_per(usage.cached_tokens, usage.prompt_tokens),
-        discount_usd=_discount_usd([call.usage for call in asked]),
+        discount_usd=_discount_usd([call.usage for call in asked]) if priced else None,
         calls=len(asked),
         retries=sum(max(call.attempts - 1, 0) for call in asked),
         latency_s=_quantiles([call.latency_s for call in asked]),

@@ -14,6 +14,7 @@ from ....engine.parameters import Parameters
 from ....engine.statistics import Estimate, interval
 from ....storage.outcomes import AnsweredCall, Outcome, OutcomeReader
 from ....storage.records import RunView
+from ...models.resolution import LOCAL
 from ..story import Story, tell
 from .efficiency import Efficiency, efficiency
 
@@ -127,6 +128,7 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
                 outcomes=mine,
                 scores=scores.get(name, {}),
                 calls=calls.get(name, []),
+                priced=_priced(story.config, parameters.model or "", calls.get(name, [])),
                 examples={
                     kind: text for (at, kind), text in examples.items() if at == one.evaluation
                 },
@@ -191,6 +193,7 @@ def _arm(
     outcomes: Sequence[Outcome],
     scores: Scores,
     calls: Sequence[AnsweredCall],
+    priced: bool,
     examples: Mapping[str, str],
 ) -> ArmStory:
     scored = [outcome.score for outcome in outcomes if outcome.score is not None]
@@ -211,9 +214,20 @@ def _arm(
         errors=dict(sorted(errors.items())),
         examples=examples,
         efficiency=efficiency(
-            calls, scored=len(scored), solved=sum(score >= 1.0 for score in scored)
+            calls,
+            scored=len(scored),
+            solved=sum(score >= 1.0 for score in scored),
+            priced=priced,
         ),
     )
+
+
+def _priced(config: Mapping[str, Any], model: str, calls: Sequence[AnsweredCall]) -> bool:
+    """Whether a cost of nothing is the truth: the model runs here, or its price was set."""
+    if not calls or any(call.usage.cost_pusd for call in calls):
+        return True
+    said = _table(_table(config.get("models")).get(model))
+    return model.partition("/")[0] in LOCAL or said.get("prompt_usd_per_million") is not None
 
 
 def _scores(outcomes: Sequence[Outcome], repeats: int) -> dict[str, dict[str, list[float | None]]]:

@@ -143,7 +143,7 @@ def _money_row(arm: ArmStory) -> tuple[str, ...]:
     share = "–" if spent.cached_share is None else f"{spent.cached_share * 100:.1f} %"
     return (
         arm.name,
-        money(spent.usage.cost_usd),
+        money(spent.usage.cost_usd) if spent.priced else "no price",
         money(spent.usd_per_task),
         money(spent.usd_per_solved),
         count(spent.tokens_per_task),

@@ -60,6 +60,7 @@ def arm_json(arm: ArmStory) -> dict[str, Any]:
         "failed": arm.failed,
         "errors": dict(arm.errors),
         "usage": usage_json(spent.usage),
+        "priced": spent.priced,
         "usd_per_task": spent.usd_per_task,
         "usd_per_solved": spent.usd_per_solved,
         "tokens_per_task": spent.tokens_per_task,

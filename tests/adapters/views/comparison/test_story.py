@@ -137,3 +137,12 @@ async def test_the_gate_is_judged_from_the_rows(tmp_path: Path) -> None:
     assert outcomes == ["failed", "cannot tell", "passed", "passed"]
     assert story.gate_failed
     assert comparison_json(story)["gate"]["failed"] is True
+
+
+def test_a_model_without_a_price_costs_something_unknown_not_nothing() -> None:
+    unpriced = Usage(calls=1, prompt_tokens=100, completion_tokens=10)
+
+    found = efficiency([answered(1.0, 1.0, unpriced)], scored=1, solved=1, priced=False)
+
+    assert (found.usd_per_task, found.usd_per_solved, found.discount_usd) == (None, None, None)
+    assert found.tokens_per_task == 110
