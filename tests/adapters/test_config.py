@@ -307,3 +307,38 @@ def test_a_single_call_reads_the_settings_of_the_sandbox_only() -> None:
         load_sandbox(overrides=["sandbox.memry=1"], environ={})
     with pytest.raises(ConfigError, match="only settings of the sandbox"):
         load_sandbox(overrides=["seed=1"], environ={})
+
+
+CRITIC = '\n[critic]\nmodel = "a/critic"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[training]\nsignal = "critic"', "there is no [critic]"),
+        (
+            CRITIC + '[training]\nsignal = "critic"\n[optimizer]\nfeedback = "target"',
+            "knows no target",
+        ),
+        (CRITIC + '[training]\naccept_by = "gold"', "training.signal is already"),
+        (
+            CRITIC + '[training]\nsignal = "critic"\naccept_by = "gold"',
+            'needs training.accept_on = "validation"',
+        ),
+        ("[critic]\nvotes = 3", "critic.model"),
+        (CRITIC + "votes = 0", "critic.votes"),
+        ("[selection]\nminimum = 2", "selection.minimum"),
+        ('[selection]\nstrategy = "best"', "selection.strategy"),
+        ("[training]\nsamples = 0", "training.samples"),
+    ],
+)
+def test_a_critic_that_makes_no_sense_is_refused_with_what_is_allowed(
+    folder: Path, text: str, message: str
+) -> None:
+    assert message in error(folder, MINIMAL + text)
+
+
+def test_a_critics_model_counts_among_those_of_the_run(folder: Path) -> None:
+    config = load(folder, MINIMAL + CRITIC)
+
+    assert "a/critic" in config.models_used
