@@ -10,7 +10,7 @@ from pathlib import Path
 
 from funcforge import Opening, open_evaluation
 from funcforge.adapters.config import Config
-from funcforge.engine.limiter import BURST_S
+from funcforge.engine.pacing import BURST_S
 
 from tests.engine.critics.material import NAMES
 from tests.loopback.provider import LoopbackProvider
