@@ -404,6 +404,7 @@ def make_optimizer(config: Config) -> Optimizer:
     Raises:
         ConfigError: A setting makes no sense, or the person's own one cannot be imported.
     """
+    from ..engine.optimizers.craft import CraftOptimizer
     from ..engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
 
     optimizer = config.optimizer
@@ -411,23 +412,22 @@ def make_optimizer(config: Config) -> Optimizer:
         return make_demonstration_optimizer(config)
     if optimizer.kind == "instructions":
         return make_instruction_optimizer(config)
-    if optimizer.kind != "functions":
+    if ":" in optimizer.kind:
         made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()
         return made
-    return FunctionOptimizer(
-        FunctionOptimizerSettings(
-            model=config.optimizer_model,
-            actions_per_step=optimizer.actions_per_step,
-            tries=optimizer.tries,
-            prompt_tokens=optimizer.prompt_tokens,
-            reply_tokens=optimizer.reply_tokens,
-            temperature=optimizer.temperature,
-            progressive=optimizer.progressive,
-            prompt=optimizer.prompt.text if optimizer.prompt else None,
-            frozen_tools=(PYTHON.name, *world_tools(config)),
-            packages=importable(config.sandbox.packages),
-        )
+    settings = FunctionOptimizerSettings(
+        model=config.optimizer_model,
+        actions_per_step=optimizer.actions_per_step,
+        tries=optimizer.tries,
+        prompt_tokens=optimizer.prompt_tokens,
+        reply_tokens=optimizer.reply_tokens,
+        temperature=optimizer.temperature,
+        progressive=optimizer.progressive,
+        prompt=optimizer.prompt.text if optimizer.prompt else None,
+        frozen_tools=(PYTHON.name, *world_tools(config)),
+        packages=importable(config.sandbox.packages),
     )
+    return CraftOptimizer(settings) if optimizer.kind == "craft" else FunctionOptimizer(settings)
 
 
 def make_demonstration_optimizer(config: Config) -> Optimizer:
@@ -478,6 +478,7 @@ def make_agent(config: Config) -> Agent:
     Raises:
         ConfigError: The prompt lacks a placeholder, or the person's own agent cannot be imported.
     """
+    from ..engine.agents.creator import CreatorAgent
     from ..engine.agents.react import ReactAgent
     from ..engine.agents.settings import DialogueSettings
     from ..engine.agents.tool_calling import ToolCallingAgent
@@ -492,7 +493,10 @@ def make_agent(config: Config) -> Agent:
         prompt_file=agent.prompt.path if agent.prompt else None,
         demonstrations=agent.demonstrations,
         demonstration_tokens=agent.demonstration_tokens,
+        functions=agent.functions,
     )
+    if agent.kind == "creator":
+        return CreatorAgent(settings)
     return ReactAgent(settings) if agent.kind == "react" else ToolCallingAgent(settings)
 
 

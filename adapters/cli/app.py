@@ -111,6 +111,24 @@ def compare(**given: Any) -> int:
 
 
 @app.command()
+@click.argument("file", metavar="TABLE.toml", type=FILE)
+@click.option("--output", "-o", type=FILE, metavar="FOLDER",
+              help="Where to write.  [default: tables/ beside the database]")  # fmt: skip
+@click.option("--plan", "plan_only", is_flag=True, help="Check all, list the runs, run none.")
+@overrides
+@as_json
+@quiet
+def table(**given: Any) -> int:
+    """Run a grid of settings and seeds; write it as Markdown, CSV and a figure.
+
+    Given again, it goes on where it stopped: runs that are done are not run twice.
+    """
+    from .tabling import table
+
+    return table(**given)
+
+
+@app.command()
 @config
 @click.option("--episodes", type=click.IntRange(min=1), metavar="N",
               help="Of the whole run.  [default: budget.calls, or the policy's]")  # fmt: skip

@@ -1,6 +1,6 @@
 """The settings of a run, and how they are read: TOML < environment < command line."""
 
-from .load import Purpose, load_config, load_record, load_sandbox
+from .load import Changes, Purpose, load_config, load_record, load_sandbox
 from .sections import (
     AccountLimits,
     AgentConfig,
@@ -29,6 +29,7 @@ __all__ = [
     "ArmConfig",
     "ArmParameters",
     "BudgetConfig",
+    "Changes",
     "CompareConfig",
     "Config",
     "EnvironmentConfig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ def load_config(
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     purpose: Purpose = "train",
+    changes: Sequence[Changes] = (),
 ) -> Config:
     """Read a config file.
 
@@ -45,6 +47,7 @@ def load_config(
             TOML is a text. Relative paths are seen from the working folder.
         environ: `FUNCFORGE_TRAINING__EPOCHS=3` sets training.epochs. None: `os.environ`.
         purpose: What the config must be complete for.
+        changes: Settings of other files, laid over those of this one before all others.
 
     Raises:
         ConfigError: Names every problem with its file, key and value, and what is allowed.
@@ -52,9 +55,8 @@ def load_config(
     file = Path(path)
     data = _read(file)
     data.setdefault("name", file.stem)
-    return _build(
-        data, _layers(overrides, environ), file=str(file), folder=file.parent, purpose=purpose
-    )
+    layers = itertools.chain(changes, _layers(overrides, environ))
+    return _build(data, layers, file=str(file), folder=file.parent, purpose=purpose)
 
 
 def load_record(
@@ -117,6 +119,7 @@ class _Layer:
         self.source = source
         self.key = key
         self.value = value
+        self.folder = Path.cwd()  # from which relative paths are seen
 
     def parse(self) -> dict[str, Any]:
         """Return the nested table that the setting stands for.
@@ -130,6 +133,41 @@ class _Layer:
             # not a TOML value: a text without quotes, which shells make awkward to write
             escaped = "".join(f"\\U{ord(c):08x}" if not c.isalnum() else c for c in self.value)
             return tomllib.loads(f'{self.key} = "{escaped}"')
+
+
+class Changes(_Layer):
+    """Settings of another file, such as a table's, laid over those of the config.
+
+    Args:
+        source: What messages call them.
+        settings: Nested, or with dotted keys.
+        folder: From which relative paths are seen.
+    """
+
+    def __init__(self, source: str, settings: Mapping[str, Any], folder: Path) -> None:
+        super().__init__(source, "", "")
+        self.settings = settings
+        self.folder = folder
+
+    def parse(self) -> dict[str, Any]:
+        """Return the nested table."""
+        nested: dict[str, Any] = {}
+        for key, value in _leaves(self.settings):
+            _put(nested, tuple(part for one in key for part in _parts(one)), value)
+        return nested
+
+
+def _parts(key: str) -> Sequence[str]:
+    """Take a dotted key apart as TOML does: a quoted part may hold dots."""
+    try:
+        table: Any = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return (key,)  # no key at all: the config says that it knows none such
+    parts = []
+    while isinstance(table, dict):
+        (part, table), *_ = table.items()
+        parts.append(part)
+    return parts
 
 
 def _layers(overrides: Sequence[str], environ: Mapping[str, str] | None) -> Iterator[_Layer]:
@@ -175,7 +213,7 @@ def _lay_over(data: dict[str, Any], layer: _Layer, origin: dict[str, str]) -> li
         message = "must be key=value, e.g. training.epochs=3"
         return [Problem(source=layer.source, key="", message=message)]
     problems: list[Problem] = []
-    _resolve(table, Path.cwd())
+    _resolve(table, layer.folder)
     for key, value in _leaves(table):
         if not _put(data, key, value):
             message = f"{dotted(key[:-1])} is no table: nothing can be set in it"

@@ -85,7 +85,7 @@ Prompt = Annotated[PromptFile, BeforeValidator(_read_prompt)]
 class AgentConfig(Section):
     """Who solves the tasks."""
 
-    kind: Annotated[str, _kind("tool_calling", "react")] = "tool_calling"
+    kind: Annotated[str, _kind("tool_calling", "react", "creator")] = "tool_calling"
     model: ModelName = Field(description='the agent\'s model, e.g. "openai/gpt-4o-mini"')
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None  # None: the provider's default
     turns: Count = 12  # model calls per episode
@@ -100,12 +100,21 @@ class AgentConfig(Section):
     # of the learned demonstrations, the most similar to each task are shown, within both bounds
     demonstrations: Annotated[int, Field(ge=0)] = 8
     demonstration_tokens: Annotated[int, Field(ge=0)] = 8_000
+    functions: Count | None = None  # of the learned ones, the most similar; None: all
+
+    @model_validator(mode="after")
+    def _interpreter(self) -> Self:
+        if self.kind == "creator" and not self.python:
+            raise ValueError('kind "creator" makes its tools in the interpreter: python = true')
+        return self
 
 
 class OptimizerConfig(Section):
     """Who proposes edits."""
 
-    kind: Annotated[str, _kind("functions", "demonstrations", "instructions")] = "functions"
+    kind: Annotated[str, _kind("functions", "demonstrations", "instructions", "craft")] = (
+        "functions"
+    )
     model: ModelName | None = None  # None: the agent's
     actions_per_step: Count = 3  # MAX of Algorithm 1
     tries: Count = 3  # how often an invalid action may be corrected

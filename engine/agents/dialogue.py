@@ -17,7 +17,7 @@ from .answers import AnswerFormat, says_terminate, strip_terminate
 from .template import phrases
 
 PYTHON = "python"  # the interpreter's name among the tools
-_EMPTY = "(empty message)"  # stands for an empty reply: providers refuse empty messages
+EMPTY = "(empty message)"  # stands for an empty reply: providers refuse empty messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +107,12 @@ class Dialogue:
             reading = replace(reading, actions=known)
         content = reply.message.content
         if not content.strip() and not native:
-            content = _EMPTY
+            content = EMPTY
         message = replace(reply.message, content=content, tool_calls=native)
         return Step(message=message, native=native, reading=reading)
 
     def _is_empty(self, step: Step) -> bool:
-        return step.message.content == _EMPTY
+        return step.message.content == EMPTY
 
     def _settle(self, step: Step) -> Answer | None:
         """Return the answer if the step is the last one, and note one given beside an action."""
@@ -231,7 +231,7 @@ def as_text(messages: Sequence[Message]) -> list[Message]:
             f"Action: {call.name}\nAction Input: {call.arguments}" for call in message.tool_calls
         ]
         content = "\n\n".join(part for part in (message.content, *calls) if part)
-        spelt.append(Message(role=message.role, content=content or _EMPTY))
+        spelt.append(Message(role=message.role, content=content or EMPTY))
     return spelt
 
 

@@ -8,7 +8,7 @@ from ..ports import Answer
 from ..tasks import Task
 from .answers import AnswerFormat
 from .dialogue import Dialogue, as_text, describe_tools
-from .retrieval import Retriever
+from .retrieval import Retriever, nearest_tools
 from .settings import DialogueSettings
 from .template import check_prompt, fill, read_prompt
 
@@ -30,12 +30,14 @@ class ReactAgent:
         prompt = settings.prompt or read_prompt("react.md")
         self._prompt = check_prompt(prompt, PLACEHOLDERS, file=settings.prompt_file)
         self._answer = AnswerFormat.parse(settings.answer)
+        self._functions = settings.functions
         self._retriever = Retriever(settings.demonstrations, settings.demonstration_tokens)
 
     async def __call__(self, task: Task, workspace: Workspace) -> Answer:
         """Solve one task."""
+        tools = nearest_tools(workspace.tools(), workspace.parameters, task.prompt, self._functions)
         values = {
-            "functions": describe_tools(workspace.tools()),
+            "functions": describe_tools(tools),
             "answer_format": self._answer.instruction(),
             "instructions": workspace.parameters.instructions,
         }

@@ -1,21 +1,15 @@
-"""Which of the learned demonstrations an agent is shown for a task: the most similar that fit.
-
-Source: BM25 (Robertson & Zaragoza 2009, section 3.2) with k1 = 1.2, b = 0.75 over the words of the
-prompts: no model, no chance, and good enough to put like to like.
-"""
+"""Which demonstrations and functions an agent is shown for a task: the most similar that fit."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Sequence
 
+from ..messages import Tool
 from ..optimizers.blocks import byte_size, tokens
 from ..parameters import Demonstration, Parameters
+from .similarity import WordIndex
 
-_WORD = re.compile(r"[^\W_]+")
-_K1, _B = 1.2, 0.75
 _KEPT = 8  # indexes of parameters versions: an incumbent and its candidates
 
 
@@ -63,35 +57,35 @@ class Retriever:
 
 
 class _Index:
-    """Word counts of the prompts of demonstrations."""
+    """The prompts of demonstrations, and how long each demonstration is."""
 
     def __init__(self, demonstrations: Sequence[Demonstration]) -> None:
         self.tokens = [demonstration_tokens(one) for one in demonstrations]
-        self._counts = [Counter(_words(one.prompt)) for one in demonstrations]
-        self._lengths = [sum(counts.values()) for counts in self._counts]
-        self._mean_length = max(sum(self._lengths) / max(len(self._lengths), 1), 1.0)
-        holding = Counter(word for counts in self._counts for word in counts)
-        total = len(demonstrations)
-        self._weights = {
-            word: math.log(1 + (total - many + 0.5) / (many + 0.5))
-            for word, many in holding.items()
-        }
+        self._words = WordIndex([one.prompt for one in demonstrations])
 
     def ranked(self, prompt: str) -> list[int]:
         """Return the places of all demonstrations, the most similar first."""
-        # in a fixed order: sums of floats hang on theirs
-        words = sorted(word for word in set(_words(prompt)) if word in self._weights)
-        scores = [self._score(place, words) for place in range(len(self._counts))]
-        return sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+        return self._words.ranked(prompt)
 
-    def _score(self, place: int, words: Sequence[str]) -> float:
-        counts = self._counts[place]
-        norm = _K1 * (1 - _B + _B * self._lengths[place] / self._mean_length)
-        return sum(
-            self._weights[word] * counts[word] * (_K1 + 1) / (counts[word] + norm)
-            for word in words
-            if word in counts
-        )
+
+def nearest_tools(
+    tools: Sequence[Tool], parameters: Parameters, prompt: str, count: int | None
+) -> tuple[Tool, ...]:
+    """Leave of the learned functions among the tools only the `count` that suit a task best.
+
+    Looked at are the words of name, description and arguments. Other tools stay; the order too.
+    """
+    learned = [tool for tool in tools if parameters.function(tool.name) is not None]
+    if count is None or len(learned) <= count:
+        return tuple(tools)
+    texts = [
+        " ".join([tool.name, tool.description, *tool.arguments.get("properties", {})])
+        for tool in learned
+    ]
+    near = {learned[place].name for place in WordIndex(texts).ranked(prompt)[:count]}
+    return tuple(
+        tool for tool in tools if tool.name in near or parameters.function(tool.name) is None
+    )
 
 
 def demonstration_tokens(demonstration: Demonstration) -> int:
@@ -101,7 +95,3 @@ def demonstration_tokens(demonstration: Demonstration) -> int:
         size += 16 + byte_size(message.content)
         size += sum(byte_size(call.name) + byte_size(call.arguments) for call in message.tool_calls)
     return tokens(size)
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())

@@ -1,4 +1,4 @@
-"""What both agents can be told: how an answer is marked, and another prompt."""
+"""What agents can be told: how an answer is marked, and another prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogueSettings:
-    """Settings of `ToolCallingAgent` and `ReactAgent`.
+    """Settings of the agents that come with funcforge.
 
     `answer` is "boxed", "hashes" (a line `#### N`), "last_line", "whole" (the whole last message)
     or a regular expression, whose first group is the answer.
@@ -19,3 +19,4 @@ class DialogueSettings:
     # of the learned demonstrations, the most similar to the task are shown, within both bounds
     demonstrations: int = 8
     demonstration_tokens: int = 8_000
+    functions: int | None = None  # of the learned ones, the most similar; None: all

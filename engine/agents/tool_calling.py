@@ -8,7 +8,7 @@ from ..ports import Answer
 from ..tasks import Task
 from .answers import AnswerFormat
 from .dialogue import Dialogue, as_text
-from .retrieval import Retriever
+from .retrieval import Retriever, nearest_tools
 from .settings import DialogueSettings
 from .template import check_prompt, fill, read_prompt
 
@@ -30,11 +30,12 @@ class ToolCallingAgent:
         prompt = settings.prompt or read_prompt("tool_calling.md")
         self._prompt = check_prompt(prompt, PLACEHOLDERS, file=settings.prompt_file)
         self._answer = AnswerFormat.parse(settings.answer)
+        self._functions = settings.functions
         self._retriever = Retriever(settings.demonstrations, settings.demonstration_tokens)
 
     async def __call__(self, task: Task, workspace: Workspace) -> Answer:
         """Solve one task."""
-        tools = workspace.tools()
+        tools = nearest_tools(workspace.tools(), workspace.parameters, task.prompt, self._functions)
         values = {
             "answer_format": self._answer.instruction(),
             "instructions": workspace.parameters.instructions,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 from funcforge.engine.agent import Agent, Workspace
+from funcforge.engine.agents.creator import CreatorAgent
 from funcforge.engine.agents.react import ReactAgent
 from funcforge.engine.agents.tool_calling import ToolCallingAgent
 from funcforge.engine.errors import BudgetExhausted, ModelConfigError, TransientModelError
@@ -29,7 +30,7 @@ def own() -> Agent:
     return agent
 
 
-@pytest.fixture(params=[ToolCallingAgent, ReactAgent, own])
+@pytest.fixture(params=[ToolCallingAgent, ReactAgent, CreatorAgent, own])
 def agent(request: pytest.FixtureRequest) -> Agent:
     """Each agent."""
     make: Callable[[], Agent] = request.param

@@ -13,6 +13,7 @@ from funcforge.engine.errors import BudgetExhausted, SandboxError, TransientMode
 from funcforge.engine.functions import Function
 from funcforge.engine.messages import Message, Reply, Request
 from funcforge.engine.optimizer import FailedAttempt, Optimizer, Proposal, Situation
+from funcforge.engine.optimizers.craft import CraftOptimizer
 from funcforge.engine.optimizers.demonstrations import DemonstrationOptimizer
 from funcforge.engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
 from funcforge.engine.optimizers.instructions import (
@@ -53,6 +54,10 @@ def _instructions() -> Optimizer:
     return InstructionOptimizer(InstructionOptimizerSettings(model="test/optimizer"))
 
 
+def _craft() -> Optimizer:
+    return CraftOptimizer(FunctionOptimizerSettings(model="test/optimizer"))
+
+
 def _scripted() -> Optimizer:
     return ScriptedOptimizer([])
 
@@ -62,6 +67,7 @@ OPTIMIZERS = [
     pytest.param(_at_once, id="functions, all at once"),
     pytest.param(_demonstrations, id="demonstrations"),
     pytest.param(_instructions, id="instructions"),
+    pytest.param(_craft, id="craft"),
     pytest.param(_scripted, id="the double of the tests"),
 ]
 for_each = pytest.mark.parametrize("make", OPTIMIZERS)
