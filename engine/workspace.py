@@ -16,6 +16,7 @@ from .errors import InvalidReply, SandboxError
 from .functions import Function
 from .messages import Message, Reply, Request, Tool
 from .parameters import Parameters
+from .pasted_code import bare_code
 from .ports import AgentLimits, CallResult, Interpreter, Sandbox
 from .schemas import validate_arguments
 from .scope import CallScope
@@ -281,7 +282,8 @@ def _read_code(arguments: str) -> Mapping[str, Any]:
     try:
         values = json.loads(arguments)
     except (ValueError, RecursionError):
-        return {"code": arguments}
-    if isinstance(values, dict):
-        return values
-    return {"code": values if isinstance(values, str) else arguments}
+        return {"code": bare_code(arguments)}
+    if not isinstance(values, dict):
+        return {"code": bare_code(values if isinstance(values, str) else arguments)}
+    code = values.get("code")
+    return {**values, "code": bare_code(code)} if isinstance(code, str) else values

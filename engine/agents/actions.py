@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..messages import ToolCall
+from ..pasted_code import bare_code
 
-_PYTHON_TAGS = frozenset({"python", "py", "python3", "ipython", "tool_code", "python_code"})
+_PYTHON_TAGS = frozenset({
+    "python", "py", "python3", "py3", "ipython", "ipython3", "pycon", "python-repl", "tool_code",
+    "python_code",
+})  # fmt: skip
+_VERSION = re.compile(r"^(python|py)[\d.]+$")
 _CALL_TAGS = frozenset({"json", "tool_call", "tool", "function_call", "action", ""})
-_FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)?(`{3,}|~{3,})[ \t]*([^\s`{]*)[^`\n]*$")
+_FENCE = re.compile(r"^[ \t]*(?:>[ \t]*)?(`{3,}|~{3,})[ \t]*\{?\.?([^\s`{}]*)[^`\n]*$")
 # an untagged block is code when one of its lines can be little else
 _LOOKS_PYTHON = re.compile(
     r"^[ \t]*(?:import \w|from \w[\w.]* import |def \w+\(.*:|for .+ in .+:|while .+:|if .+:"
@@ -75,7 +80,7 @@ def read_actions(text: str, *, python: bool) -> Reading:
             if invented:
                 break
         elif python and _is_python(block):
-            actions.append(python_call(textwrap.dedent(block.text)))
+            actions.append(python_call(bare_code(textwrap.dedent(block.text))))
             open_block = open_block or not block.closed
         elif (call := _call_of_json(block.text, block.tag)) is not None:
             actions.append(call)
@@ -90,20 +95,44 @@ def python_call(code: str) -> ToolCall:
 
 
 def split_blocks(text: str) -> Iterator[Block]:
-    """Take a message apart at its fences. A fence without an end reaches to the end."""
+    """Take a message apart at its fences. A fence without an end reaches to the end.
+
+    A fence is closed by one of its kind at the beginning of a line, whatever follows it there; by
+    two backticks alone, which no code can be; and by a fence that opens Python: the end that
+    should stand before it was forgotten.
+    """
     lines: list[str] = []
     fence = tag = ""
     for line in text.replace("\r\n", "\n").split("\n"):
         found = _FENCE.match(line)
-        if not fence and found:
+        if not fence:
+            if found is None:
+                lines.append(line)
+                continue
             yield Block(text="\n".join(lines))
-            fence, tag, lines = found[1], found[2].lower(), []
-        elif fence and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-            yield Block(text="\n".join(lines), fenced=True, tag=tag)
-            fence, lines = "", []
-        else:
+            fence, tag, lines = found[1], _tag(found[2]), []
+            continue
+        after = _after_end(line, fence)
+        if after is None:
             lines.append(line)
+            continue
+        yield Block(text="\n".join(lines), fenced=True, tag=tag)
+        opens = found is not None and _tag(found[2]) in _PYTHON_TAGS
+        fence, tag, lines = (fence, _tag(found[2]), []) if found and opens else ("", "", [after])
     yield Block(text="\n".join(lines), fenced=bool(fence), tag=tag, closed=not fence)
+
+
+def _after_end(line: str, fence: str) -> str | None:
+    """Return what follows the end of a block on its line; None where the line is no end."""
+    bare = line.strip()
+    if bare == "``" and fence[0] == "`":
+        return ""
+    return bare[len(fence) :].lstrip(fence[0]) if bare.startswith(fence) else None
+
+
+def _tag(text: str) -> str:
+    lowered = text.lower()
+    return "python" if _VERSION.match(lowered) else lowered
 
 
 def _is_python(block: Block) -> bool:

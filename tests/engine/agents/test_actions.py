@@ -15,7 +15,21 @@ def found(text: str, *, python: bool = True) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "tag", ["python", "Python", "py", "python3", " python", "python ", "python title=x"]
+    "tag",
+    [
+        "python",
+        "Python",
+        "py",
+        "python3",
+        " python",
+        "python ",
+        "python title=x",
+        "python3.11",
+        "{python}",
+        "{.python}",
+        "pycon",
+        "ipython3",
+    ],
 )
 def test_a_fenced_python_block_is_an_action(tag: str) -> None:
     assert found(f"First:\n```{tag}\n1 + 1\n```\nRun it.") == [("python", "1 + 1")]
@@ -23,6 +37,31 @@ def test_a_fenced_python_block_is_an_action(tag: str) -> None:
 
 def test_a_block_may_begin_behind_a_sentence() -> None:
     assert found("Run this: ```python\n1\n```") == [("python", "1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "prose"),
+    [
+        ("```python\n1\n``` Please run it: \\boxed{1}", ["1"], "Please run it: \\boxed{1}"),
+        ("```python\n1\n``\nThen \\boxed{1}.", ["1"], "Then \\boxed{1}."),
+        ("```python\n1\n```python\n2\n```\nend", ["1", "2"], "end"),
+        ("```python\n1\n```\n```bash\npip install sympy\n```\nend", ["1"],
+         "pip install sympy\n\nend"),
+        ("````markdown\n```python\n1\n```\n````\n\\boxed{2}", [],
+         "```python\n1\n```\n\\boxed{2}"),
+        ("### Step 1\n```latex\nx^2\n```\n### Answer\n\\[\\boxed{4}\\]", [],
+         "### Step 1\nx^2\n### Answer\n\\[\\boxed{4}\\]"),
+        ("```python\n>>> a = 1\n>>> if a:\n...     a\n1\n```", ["a = 1\nif a:\n    a"], ""),
+        ("```python\nIn [1]: 1 + 1\nOut[1]: 2\n```", ["1 + 1"], ""),
+        ("```python\nprint('>>> no prompt')\n```", ["print('>>> no prompt')"], ""),
+    ],
+)  # fmt: skip
+def test_fences_are_read_as_models_write_them(text: str, code: list[str], prose: str) -> None:
+    reading = read_actions(text, python=True)
+
+    assert [json.loads(call.arguments)["code"] for call in reading.actions] == code
+    assert reading.prose.replace("\n\n", "\n") == prose.replace("\n\n", "\n")
+    assert not reading.cut_off
 
 
 def test_several_blocks_are_run_in_the_order_of_the_text() -> None:
