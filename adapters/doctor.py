@@ -10,16 +10,21 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..engine.episode import Episode, Job, Score
 from ..engine.errors import FuncforgeError
+from ..engine.messages import Message, Reply, Request
+from ..engine.tasks import Task
 
 if TYPE_CHECKING:
     from .config import Config
+    from .scorers.make import FencedScorer
 
+_NOT_TRIED = ("model_graded", "api_bank")  # one asks its model, the other needs its world
 State = Literal["ok", "missing", "optional"]
 
 _OLDEST_PYTHON = (3, 11)
@@ -65,7 +70,7 @@ def check_config(config: Config) -> Iterator[Check]:
     from . import wiring
 
     yield _try("tasks", lambda: _count_tasks(config))
-    yield _try("scorer", lambda: _made(wiring.make_scorer(config), config.scorer.kind))
+    yield _scorer(config)
     if (world := config.environment) is not None:
         yield _try("environment", lambda: _made(wiring.make_environment(config), world.kind))
     yield _try("agent", lambda: _made(wiring.make_agent(config), config.agent.kind))
@@ -171,6 +176,70 @@ def _count_tasks(config: Config) -> str:
     splits = wiring.load_tasks(config)
     found = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return ", ".join(f"{len(tasks):,} {name}" for name, tasks in found.items() if tasks is not None)
+
+
+def _scorer(config: Config) -> Check:
+    """Build the scorer, and let it judge the right answer of the first task: it costs nothing."""
+    kind = config.scorer.kind
+    fix = ""
+
+    def look() -> str:
+        nonlocal fix
+        from . import wiring
+
+        scorer = wiring.make_scorer(config, _no_judge)
+        if kind in _NOT_TRIED:
+            return kind
+        task = _first_task(config)
+        if task is None or task.target is None:
+            return kind
+        score = _judge(scorer, task)
+        if score.value < 1:
+            fix = "look whether this scorer suits the targets"
+        return f"{kind}; the right answer of task {task.id} scores {score.value:g}"
+
+    check = _try("scorer", look)
+    return replace(check, state="optional", fix=fix) if fix else check
+
+
+async def _no_judge(scope: str, request: Request) -> Reply:
+    """Stand for the judge of a scorer that is built and not used."""
+    raise FuncforgeError("doctor asks no model")
+
+
+def _first_task(config: Config) -> Task | None:
+    from . import wiring
+
+    try:
+        splits = wiring.load_tasks(config)
+    except FuncforgeError:
+        return None  # told by the check of the tasks
+    tasks = splits.train or splits.validation or splits.test
+    return next(iter(tasks)) if tasks is not None else None
+
+
+def _judge(scorer: FencedScorer, task: Task) -> Score:
+    import anyio
+
+    job = Job(evaluation="doctor/0", parameters_version="", task_id=task.id)
+    episode = Episode(
+        id=job.episode_id,
+        run_id="doctor",
+        job=job,
+        prompt=task.prompt,
+        messages=(
+            Message(role="user", content=task.prompt),
+            Message(role="assistant", content=task.target or ""),
+        ),
+        answer=task.target,
+        end="answered",
+    )
+
+    async def judge() -> Score:
+        async with scorer:
+            return await scorer(task, episode)
+
+    return anyio.run(judge)
 
 
 def _made(_part: object, kind: str) -> str:

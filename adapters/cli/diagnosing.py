@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..doctor import Check, check_config, check_machine
-from ..views.text import printable
+from ..views.text import gist, printable
 from .output import DONE, FAILED, print_json, say, show
 
 _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "optional": ("–", "yellow")}
@@ -53,7 +53,7 @@ def _checks(config: Path | None, overrides: Sequence[str]) -> Iterator[Check]:
 
 def _show(check: Check) -> None:
     mark, style = _MARKS[check.state]
-    show(f"{mark} {check.name:<18} {printable(check.detail)}", style=style)
+    show(f"{mark} {check.name:<18} {printable(gist(check.detail))}", style=style)
     if check.fix and check.state != "ok":
         show(f"  {'':<18} {printable(check.fix)}")
     sys.stdout.flush()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
 import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import anyio
 
 from ...engine.episode import Episode, Score
 from ...engine.errors import ConfigError
@@ -115,17 +117,40 @@ def _check_signature(function: Own, settings: ScorerSettings) -> None:
 async def _in_thread(
     function: Own, task: Task, episode: Episode, options: Mapping[str, Any]
 ) -> Any:
-    # a thread that hangs cannot be ended: it is left behind, and the verdict fails by deadline
-    return await anyio.to_thread.run_sync(
-        lambda: function(task, episode, **options),
-        abandon_on_cancel=True,
-        limiter=_limiter(),
-    )
+    """Call it in a thread of its own.
 
+    One that hangs cannot be ended: it is left behind, and the verdict fails by its deadline. It is
+    a daemon, so that the process can end all the same, and of no pool that others wait for.
+    """
+    loop = asyncio.get_running_loop()
+    verdict: asyncio.Future[Any] = loop.create_future()
 
-def _limiter() -> anyio.CapacityLimiter:
-    # one of its own: hanging scorers must not take the threads that others wait for
-    return anyio.CapacityLimiter(1)
+    def settle(found: Any, error: BaseException | None) -> None:
+        if verdict.done():
+            return  # nobody waits any more
+        if error is None:
+            verdict.set_result(found)
+        else:
+            verdict.set_exception(error)
+
+    def call() -> None:
+        found: Any = None
+        error: BaseException | None = None
+        try:
+            found = function(task, episode, **options)
+        except (StopIteration, SystemExit, KeyboardInterrupt) as raised:
+            # the first no future takes, and the others are not the scorer's to raise
+            error = RuntimeError(f"{type(raised).__name__} in the scorer")
+        except Exception as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, found, error)
+
+    context = contextvars.copy_context()
+    threading.Thread(
+        target=context.run, args=(call,), name=f"scorer of {task.id[:60]}", daemon=True
+    ).start()
+    return await verdict
 
 
 def _number(found: Any) -> float:
