@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +56,12 @@ def lines(*rows: Any) -> bytes:
     )
 
 
-def checks(folder: Path, *, tasks: str, scorer: str = "", agent: str = "") -> dict[str, Check]:
+def check(name: str, folder: Path, *, tasks: str, scorer: str = "", agent: str = "") -> Check:
+    """What doctor says of one thing; it looks no further, as models take long to import."""
     path = folder / "config.toml"
     path.write_text(CONFIG.format(tasks=tasks, scorer=scorer, agent=agent), encoding="utf-8")
     config = load_config(path, environ={}, purpose="evaluate")
-    return {check.name: check for check in check_config(config)}
+    return next(one for one in check_config(config) if one.name == name)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_wrong_tasks_are_named_by_file_row_and_field(
     (tmp_path / name).write_bytes(content)
     tasks = f'kind = "{kind}"\npath = "{name}"'
 
-    found = checks(tmp_path, tasks=tasks, scorer=f'kind = "{scorer}"')["tasks"]
+    found = check("tasks", tmp_path, tasks=tasks, scorer=f'kind = "{scorer}"')
 
     assert found.state == "missing"
     assert [part for part in told if part not in found.detail] == []
@@ -116,14 +115,14 @@ def test_the_scorer_judges_one_right_answer(
     (tmp_path / "mine.py").write_text(SCORERS, encoding="utf-8")
     scorer = f'kind = "mine.py:{function}"\ntimeout_s = 0.3'
 
-    found = checks(tmp_path, tasks='path = "t.jsonl"', scorer=scorer)["scorer"]
+    found = check("scorer", tmp_path, tasks='path = "t.jsonl"', scorer=scorer)
 
     assert found.state == state, found
     assert told in found.detail
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "check", "told"),
+    ("text", "key", "name", "told"),
     [
         ("Solve. {{answer_format}}", "agent", "agent", "lacks {{instructions}}"),
         ("{{answer_format}} {{instructions}} {{tools}}", "agent", "agent", "unknown placeholder"),
@@ -132,18 +131,19 @@ def test_the_scorer_judges_one_right_answer(
     ],
 )
 def test_a_prompt_is_checked_for_its_placeholders(
-    tmp_path: Path, text: str, key: str, check: str, told: str
+    tmp_path: Path, text: str, key: str, name: str, told: str
 ) -> None:
     (tmp_path / "t.jsonl").write_bytes(lines(GOOD, {**GOOD, "prompt": "q"}))
     (tmp_path / "p.md").write_text(text, encoding="utf-8")
     judge = 'kind = "model_graded"\nmodel = "embedded/apprentice"\nrubric = "p.md"'
 
-    found = checks(
+    found = check(
+        name,
         tmp_path,
         tasks='path = "t.jsonl"',
         agent='prompt = "p.md"' if key == "agent" else "",
         scorer=judge if key == "rubric" else "",
-    )[check]
+    )
 
     assert found.state == ("missing" if told else "ok"), found
     assert told in found.detail
@@ -153,25 +153,4 @@ def test_a_creator_without_an_interpreter_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(lines(GOOD, {**GOOD, "prompt": "q"}))
 
     with pytest.raises(ConfigError, match="python = true"):
-        checks(tmp_path, tasks='path = "t.jsonl"', agent='kind = "creator"\npython = false')
-
-
-def test_a_scorer_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
-    (tmp_path / "t.jsonl").write_bytes(lines(GOOD, {**GOOD, "prompt": "q"}))
-    (tmp_path / "mine.py").write_text(SCORERS, encoding="utf-8")
-    code = (
-        "import pathlib, sys\n"
-        "sys.path.insert(0, sys.argv[2])\n"
-        "from tests.adapters.test_doctor import checks\n"
-        "found = checks(pathlib.Path(sys.argv[1]), tasks='path = \"t.jsonl\"',\n"
-        "               scorer='kind = \"mine.py:hangs\"\\ntimeout_s = 0.2')\n"
-        "print(found['scorer'].state)\n"
-    )
-    root = str(Path(__file__).parents[2])
-
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), root],
-        capture_output=True, text=True, check=True, timeout=30,
-    )  # fmt: skip
-
-    assert done.stdout.strip() == "missing"
+        check("agent", tmp_path, tasks='path = "t.jsonl"', agent='kind = "creator"\npython = false')

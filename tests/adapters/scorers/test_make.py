@@ -68,7 +68,9 @@ async def judged(kind: str, answer: str | None = "4", **settings: Any) -> Score:
         return await scorer(TASK, episode(answer))
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"model_graded", "multiple_choice"}))
+@pytest.mark.parametrize(
+    "kind", sorted(set(KINDS) - {"model_graded", "multiple_choice", "api_bank"})
+)
 async def test_every_built_in_scorer_tells_right_from_wrong(kind: str) -> None:
     assert (await judged(kind)).value == 1
     assert (await judged(kind, "5")).value == 0
@@ -107,6 +109,29 @@ async def test_a_scorer_that_raises_is_an_error_with_its_traceback(own: Path) ->
 async def test_a_scorer_that_hangs_is_an_error(own: Path, function: str) -> None:
     with pytest.raises(ScorerError, match=r"no verdict on task t within 0\.2 s"):
         await judged(f"{own}:{function}", timeout_s=0.2)
+
+
+def test_a_scorer_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import time\ndef hangs(t, e):\n    time.sleep(3600)\n")
+    code = (
+        "import anyio, sys\n"
+        "from funcforge.adapters.scorers.user import own_scorer\n"
+        "from funcforge.adapters.scorers.settings import ScorerSettings\n"
+        "from funcforge.engine.tasks import Task\n"
+        "async def main():\n"
+        "    with anyio.move_on_after(0.2):\n"
+        "        scorer = own_scorer(ScorerSettings(kind=sys.argv[1]))\n"
+        "        await scorer(Task(id='t', prompt='p'), None)\n"
+        "anyio.run(main)\n"
+        "print('left it behind')\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"{tmp_path / 'mine.py'}:hangs"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.stdout == "left it behind\n"
 
 
 @pytest.mark.parametrize(
