@@ -168,7 +168,7 @@ def _drawn(table: Table) -> object:
     drawn = Drawn(title=table.title, caption=table.note, box=box.SIMPLE_HEAD, title_justify="left",
                   caption_justify="left", title_style="bold", pad_edge=False)  # fmt: skip
     for name in table.head:
-        drawn.add_column(name, overflow="fold")
+        drawn.add_column(Text(_plain(name)), overflow="fold")
     for row in table.rows:
         drawn.add_row(*(Text(_plain(cell), style=_STYLES.get(cell, "")) for cell in row))
     return drawn

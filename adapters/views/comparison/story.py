@@ -34,6 +34,7 @@ class ArmStory:
     scored: int
     failed: int
     finished: bool  # False: void, or the run stopped before its end
+    stopped: bool = False  # the run paused, was interrupted, or still goes on
     estimate: Estimate | None  # None: it has no score that means anything
     errors: Mapping[str, int] = field(default_factory=dict)  # kind of failure -> episodes
     examples: Mapping[str, str] = field(default_factory=dict)  # kind -> one message
@@ -51,7 +52,7 @@ class ArmStory:
         """One word: done, void, or stopped on the way."""
         if self.finished:
             return "done"
-        return "void" if self.failed else "stopped"
+        return "stopped" if self.stopped or not self.failed else "void"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
                 learned=sources.get(name, ""),
                 planned=one.planned or 0,
                 finished=one.score is not None,
+                stopped=story.status in ("paused", "interrupted", "running"),
                 alpha=alpha,
                 outcomes=mine,
                 scores=scores.get(name, {}),
@@ -189,6 +191,7 @@ def _arm(
     learned: str,
     planned: int,
     finished: bool,
+    stopped: bool,
     alpha: float,
     outcomes: Sequence[Outcome],
     scores: Scores,
@@ -210,6 +213,7 @@ def _arm(
         scored=len(scored),
         failed=len(outcomes) - len(scored),
         finished=finished,
+        stopped=stopped,
         estimate=interval(scores, 1 - alpha) if finished else None,
         errors=dict(sorted(errors.items())),
         examples=examples,
