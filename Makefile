@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup sandbox demo test slow check format bench lock wheel clean
+.PHONY: help setup finetune sandbox demo test slow check format bench lock wheel clean
 
 help: ## list the chores
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -30,6 +30,11 @@ setup: .venv/.ready ## make .venv with the pinned packages
 	     --no-build-isolation -e .; } > .venv/install.log 2>&1 || { cat .venv/install.log; exit 1; }
 	@$(BIN)/python -m compileall -q engine adapters storage > /dev/null
 	@touch .venv/.ready
+
+finetune: setup ## install what fine-tuning on this machine takes: torch, transformers, trl, peft
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 2> /dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  -r requirements-finetune.txt 2> /dev/null
 
 sandbox: ## install bubblewrap, the sandbox, if it is missing
 	@command -v bwrap > /dev/null || { \

@@ -59,6 +59,7 @@ def check_machine(environ: Mapping[str, str] | None = None) -> Iterator[Check]:
     yield from _packages()
     yield _sqlite()
     yield _keys(os.environ if environ is None else environ)
+    yield _finetune()
     yield from _sandboxes()  # last: it starts processes
 
 
@@ -124,6 +125,19 @@ def _sqlite() -> Check:
             fix="use a Python that was built with a newer SQLite",
         )  # fmt: skip
     return Check(name="sqlite", state="ok", detail=version)
+
+
+def _finetune() -> Check:
+    from .local.process import INSTALL, NEEDED, missing_packages
+
+    missing = missing_packages()
+    if missing:
+        return Check(
+            name="fine-tuning here", state="optional", fix=INSTALL,
+            detail=f"not installed: {', '.join(missing)}; providers' services need none of it",
+        )  # fmt: skip
+    found = ", ".join(f"{name} {metadata.version(name)}" for name in NEEDED)
+    return Check(name="fine-tuning here", state="ok", detail=found)
 
 
 def _sandboxes() -> Iterator[Check]:

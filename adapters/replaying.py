@@ -7,6 +7,7 @@ from typing import Any
 
 from ..engine.checkpoint import CallRecord
 from ..engine.errors import ConfigError, ReplayDiffers
+from ..engine.messages import Tool
 from ..engine.ports import EventSink
 from ..storage.database import open_store
 from ..storage.memory import MemoryStore
@@ -41,6 +42,10 @@ class _RecordedStore(MemoryStore):
         if found is not None:
             await self.commit_call(found)
         return found
+
+    async def offered(self, run_id: str, scope: str) -> tuple[Tool, ...]:
+        """Find the tools in the record: episodes in the background may not be made again yet."""
+        return await self._record.offered(run_id, scope)
 
 
 async def replay(path: str, run_id: str, *, screens: tuple[EventSink, ...] = ()) -> Replay:

@@ -25,7 +25,7 @@ from ..engine.limiter import RateLimits
 from ..engine.messages import Reply, Request
 from ..engine.optimizer import Optimizer
 from ..engine.parameters import Parameters
-from ..engine.ports import AgentLimits, Environment, EventSink, ModelFacts, Scorer, Store
+from ..engine.ports import AgentLimits, Environment, EventSink, Model, ModelFacts, Scorer, Store
 from ..engine.run import Parts, Run, Work
 from ..engine.scope import CallScope
 from ..engine.selection import SelectionSettings, make_strategy
@@ -38,6 +38,12 @@ from ..engine.training_settings import TrainingSettings
 from ..engine.workspace import PYTHON, AgentSettings
 from .config import AccountLimits, Config
 from .config.sections import CriticConfig
+from .finetuning import (
+    make_finetune_optimizer,
+    open_tuner,
+    tuning_patience,
+    with_local_models,
+)
 from .resuming import check_new, check_resumable
 
 if TYPE_CHECKING:
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from .scorers.model_graded import Judge
 
 Result = TypeVar("Result")
+CONTEXT_TOKENS = 32_768  # of a model that is not there to be asked
 NOWHERE = "http://127.0.0.1:9"  # the discard port
 # policies that control a false acceptance
 ALPHA_POLICIES = frozenset({"fixed", "sequential", "climbing"})
@@ -223,7 +230,9 @@ class RecordOnly:
         )
 
     def describe(self, model: str) -> ModelFacts:
-        """Return what is known about a model."""
+        """Return what is known about a model; of one in a folder, which may be gone, nothing."""
+        if model.startswith("local/"):
+            return ModelFacts(context_tokens=CONTEXT_TOKENS, max_output_tokens=CONTEXT_TOKENS)
         return self._facts.describe(model)
 
     async def complete(self, request: Request) -> Reply:
@@ -287,7 +296,9 @@ async def _open_parts(
     if crew is not None:
         await crew.complete()
     return Parts(
-        model=model,
+        model=await with_local_models(config, model, stack),
+        tuner=await open_tuner(config, stack),
+        tuning_patience=tuning_patience(config),
         store=store,
         sandbox=sandbox,
         scorer=with_critic(
@@ -412,6 +423,8 @@ def make_optimizer(config: Config) -> Optimizer:
         return make_demonstration_optimizer(config)
     if optimizer.kind == "instructions":
         return make_instruction_optimizer(config)
+    if optimizer.kind == "finetune":
+        return make_finetune_optimizer(config)
     if ":" in optimizer.kind:
         made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()
         return made
@@ -684,15 +697,26 @@ def model_settings(config: Config) -> dict[str, ModelSettings]:
     }
 
 
+def settings_of_model(config: Config, model: str) -> ModelSettings:
+    """Return what a person says about one model, with the defaults where nothing is said."""
+    from .models.settings import ModelSettings
+
+    default = ModelSettings(timeout_s=config.limits.call_timeout_s)
+    return model_settings(config).get(model, default)
+
+
 def describe_model(config: Config, model: str) -> str:
     """Say what is known of a model, without asking it.
 
     Raises:
         ModelConfigError: No provider of this name, or its key is missing.
     """
+    from .local.model import LOCAL, LocalModels
     from .models.litellm import LiteLLMModel
 
-    facts = LiteLLMModel(model_settings(config)).describe(model)
+    here = model.startswith(f"{LOCAL}/")
+    known: Model = LocalModels() if here else LiteLLMModel(model_settings(config))
+    facts = known.describe(model)
     price = "unpriced" if facts.prompt_pusd is None else f"{facts.prompt_pusd / 1e6:g} USD/M prompt"
     return f"{model}: {facts.context_tokens:,} tokens of context, {price}"
 

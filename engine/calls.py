@@ -22,7 +22,7 @@ from .errors import (
 )
 from .events import Event, ModelRetried
 from .limiter import Limiter, Permit
-from .messages import Reply, Request
+from .messages import Reply, Request, Tool
 from .ports import CacheStore, CallStore, Clock, Model, ModelFacts
 from .scope import CallScope, Place
 from .usage import NO_USAGE, Usage
@@ -177,6 +177,34 @@ class ModelCalls:
         if self._cache is not None:
             return await self._from_cache(place, self._cache)
         return None
+
+    async def recorded(self, scope: str, index: int, request: Request) -> Reply | None:
+        """Return what this run recorded at a place; never what another run did.
+
+        Raises:
+            ReplayDiffers: In a replay: the record holds no such entry.
+        """
+        if not self._resumed:
+            return None
+        record = await self._journal.find_call(self.run_id, scope, index, request.hash)
+        if record is None and self.offline:
+            raise ReplayDiffers(f"entry {index} of {scope} is not in the record")
+        return record.reply if record is not None else None
+
+    async def record(self, scope: str, index: int, request: Request, reply: Reply) -> None:
+        """Commit what was done at a place, as a call is; returns when it is durable."""
+        place = Place(
+            scope=scope, index=index, repeat=0, request=request, request_hash=request.hash
+        )
+        await self._commit(place, reply, attempts=1)
+
+    async def offered(self, episode_id: str) -> tuple[Tool, ...]:
+        """Return the tools that an episode's agent offered to its model."""
+        return await self._journal.offered(self.run_id, episode_id)
+
+    def lose(self, usage: Usage) -> None:
+        """Count what was used, or may have been, for nothing."""
+        self._journal.lose(self.run_id, usage)
 
     async def _from_cache(self, place: Place, cache: CacheStore) -> Reply | None:
         """Take a reply that another run paid for, and write it down as this run's too."""

@@ -10,6 +10,7 @@
     │   ├── TransientModelError     retry: rate limit, overload, time-out, connection
     │   ├── RequestRefused          do not retry this request: bad request, too long, filtered
     │   └── ModelConfigError        fix your config: key, model name, permission, quota
+    ├── TuningFailed                a fine-tuning job gave no model; a resumed run submits another
     ├── SandboxError                the sandbox, not the code inside it, failed
     │   └── SandboxUnavailable      no backend works on this machine
     ├── EnvironmentFailed           an environment raised, hung or broke its rules
@@ -37,6 +38,7 @@ TransientKind = Literal[
     "rate_limit", "overloaded", "timeout", "connection", "server_error", "invalid_reply"
 ]
 RefusedKind = Literal["bad_request", "context_too_long", "content_filter"]
+TuningKind = Literal["failed", "rejected", "gone", "cancelled", "timeout", "unsupported", "no_data"]
 ModelConfigKind = Literal["auth", "unknown_model", "permission", "quota", "unsupported"]
 
 
@@ -121,6 +123,20 @@ class ModelConfigError(ModelError):
 
     def __init__(self, message: str, *, kind: ModelConfigKind, model: str = "") -> None:
         super().__init__(message, kind=kind, model=model)
+
+
+class TuningFailed(FuncforgeError):
+    """A fine-tuning job gave no model.
+
+    Attributes:
+        kind: What went wrong.
+        job_id: The job, or None if none was accepted.
+    """
+
+    def __init__(self, message: str, *, kind: TuningKind, job_id: str | None = None) -> None:
+        self.kind = kind
+        self.job_id = job_id
+        super().__init__(message)
 
 
 class SandboxError(FuncforgeError):

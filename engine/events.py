@@ -183,6 +183,17 @@ class StraysDiscarded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TuningProgressed(Event):
+    """A fine-tuning job got on."""
+
+    step: int
+    job_id: str
+    status: str  # waiting, running, succeeded, failed, cancelled
+    done_share: float | None = None  # in [0, 1]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The run ended or stopped."""
 
@@ -205,7 +216,9 @@ _IDENTITY = {
     "StraysDiscarded": ("evaluation",),
 }
 # these depend on timing: they are shown and logged, not stored (invariant 5)
-TRANSIENT = frozenset({"ModelRetried", "LimitChanged", "RunStarted", "RunFinished"})
+TRANSIENT = frozenset(
+    {"ModelRetried", "LimitChanged", "RunStarted", "RunFinished", "TuningProgressed"}
+)
 
 
 def event_key(event: Event) -> str:

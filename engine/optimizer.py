@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from .episode import Episode
 from .events import Event
 from .functions import Function
-from .messages import Reply, Request
+from .messages import Reply, Request, Tool
 from .parameters import Edit, Parameters
 from .ports import CallResult, ModelFacts
 from .tasks import Task
+from .tuning_jobs import TuningPlan
 
 State = Mapping[str, Any]
 """JSON. All that an optimizer remembers between steps; stored in the checkpoint."""
@@ -74,6 +75,20 @@ class Workbench(Protocol):
 
     async def call(self, function: Function, arguments: Mapping[str, Any]) -> CallResult:
         """Call a function in the sandbox, at no model's cost: nothing that it does raises here."""
+        ...
+
+    async def offered(self, episode: Episode) -> tuple[Tool, ...]:
+        """Return the tools that an episode's agent offered to its model."""
+        ...
+
+    async def tune(self, plan: TuningPlan) -> str:
+        """Fine-tune a model and return the new one, `provider/model`. Takes as long as it takes.
+
+        Raises:
+            TuningFailed: No model came of it; the run stops, and submits another job when resumed.
+            ConfigError: A cap in USD, and the job has no known price.
+            ModelError, BudgetExhausted.
+        """
         ...
 
     async def publish(self, event: Event) -> None:

@@ -14,6 +14,7 @@ from .functions import Function
 from .messages import Reply, Request, Tool
 from .parameters import Parameters
 from .tasks import Task
+from .tuning_jobs import TuningFacts, TuningJob, TuningPlan
 from .usage import Usage
 
 
@@ -182,6 +183,10 @@ class CallStore(Protocol):
         """Return the recorded call at this place of the run, if the same was asked there."""
         ...
 
+    async def offered(self, run_id: str, scope: str) -> tuple[Tool, ...]:
+        """Return the tools of the first recorded call of a scope; none if there is no call."""
+        ...
+
     async def commit_call(self, record: CallRecord) -> None:
         """Return when the record is durable. Safe under cancellation: whole or not at all."""
         ...
@@ -256,6 +261,44 @@ class RunStore(Protocol):
 
 class Store(RunStore, CallStore, CacheStore, EventSink, Protocol):
     """What one run writes to and restores from. SQLite and memory behave the same."""
+
+
+class Tuner(Protocol):
+    """Fine-tunes a model: a provider's service, or this machine.
+
+    Rules: a job outlives its tuner where it can, and is found again by its id; polling asks once,
+    without retries of its own. All calls raise TransientModelError where asking again may help.
+    """
+
+    def describe(self, base: str) -> TuningFacts:
+        """Return what is known of a base model. Needs no network.
+
+        Raises:
+            TuningFailed: It cannot be fine-tuned here; says what can.
+            ModelConfigError: The name resolves to no provider, or its key is missing.
+        """
+        ...
+
+    async def start(self, plan: TuningPlan) -> str:
+        """Submit a job and return its id. One of the same name that still goes on is taken over.
+
+        Raises:
+            TuningFailed, ModelError: Nothing was submitted.
+        """
+        ...
+
+    async def poll(self, job_id: str) -> TuningJob:
+        """Return where a job stands.
+
+        Raises:
+            TuningFailed: There is no such job any more.
+            ModelError: It could not be asked.
+        """
+        ...
+
+    async def cancel(self, job_id: str) -> None:
+        """End a job. One that has ended, or is gone, stays as it is."""
+        ...
 
 
 class Executor(Protocol):

@@ -35,9 +35,11 @@ from .ports import (
     Sandbox,
     Scorer,
     Store,
+    Tuner,
 )
 from .rollout import Rollout
 from .scheduler import Gate, Scheduler
+from .tuning import TuningPatience
 from .usage import NO_USAGE, Usage
 from .workspace import AgentSettings
 
@@ -67,6 +69,8 @@ class Parts:
     environment: Environment | None = None
     environment_timeout_s: float = 30.0
     executor: Callable[[ModelCalls], Executor] | None = None  # None: this process runs episodes
+    tuner: Tuner | None = None  # who fine-tunes models, where the optimizer wants it
+    tuning_patience: TuningPatience | None = None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -81,6 +85,8 @@ class Desk:
     sandbox: Sandbox
     branch: Callable[[Gate | None], Evaluator]  # one beside: what stops it stops no other
     stop: Callable[[FuncforgeError], None]  # send nothing more out, on no branch
+    tuner: Tuner | None = None
+    tuning_patience: TuningPatience | None = None  # None: the usual one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,6 +310,8 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             sandbox=parts.sandbox,
             branch=branch,
             stop=self._stop_all,
+            tuner=parts.tuner,
+            tuning_patience=parts.tuning_patience,
         )
 
     def _branch(

@@ -29,6 +29,7 @@ from .splits import Due, score_all, score_splits
 from .tasks import Splits, TaskSet
 from .training_settings import TrainingSettings
 from .trial import Trial, try_candidate
+from .tuning import Tuning
 from .workbench import StepWorkbench
 
 
@@ -65,6 +66,7 @@ class Trainer:
         sandbox: Sandbox,
         bus: EventBus,
         store: RunStore,
+        tuning: Tuning | None = None,
     ) -> None:
         train = splits.train
         if train is None or len(train) == 0:
@@ -87,6 +89,7 @@ class Trainer:
         self._sandbox = sandbox
         self._bus = bus
         self._store = store
+        self._tuning = tuning
         self._known: dict[str, Parameters] = {initial.version: initial}
         self._history = History(
             train,
@@ -218,6 +221,9 @@ class Trainer:
             self._calls.scope(f"step/{step}"),
             self._sandbox,
             self._bus,
+            self._calls,
+            step,
+            self._tuning,
         )
         proposal = await self._optimizer.propose(progress.optimizer, situation, workbench)
         candidate = apply(proposal.edits, incumbent)

@@ -12,6 +12,7 @@ from .run import Desk, Work
 from .tasks import Splits, TaskSet
 from .trainer import Trained, Trainer
 from .training_settings import TrainingSettings
+from .tuning import Tuning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class Training:
             sandbox=desk.sandbox,
             bus=desk.bus,
             store=desk.store,
+            tuning=_tuning(desk),
         )
         return await trainer.train()
 
@@ -66,3 +68,15 @@ class Scoring:
             repeats=self.repeats,
             keep=False,
         )
+
+
+def _tuning(desk: Desk) -> Tuning | None:
+    if desk.tuner is None:
+        return None
+    return Tuning(
+        desk.tuner,
+        desk.calls,
+        publish=desk.bus.publish,
+        check=desk.evaluator.check_going,
+        patience=desk.tuning_patience,
+    )

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .bus import EventBus
-from .errors import InvalidEdit, SandboxError
+from .calls import ModelCalls
+from .episode import Episode
+from .errors import ConfigError, InvalidEdit, SandboxError
 from .events import Event
 from .functions import Function
-from .messages import Reply, Request
+from .messages import Reply, Request, Tool
 from .ports import CallResult, ModelFacts, Sandbox
 from .scope import CallScope
+from .tuning import Tuning
+from .tuning_jobs import TuningPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,9 @@ class StepWorkbench:
     scope: CallScope
     sandbox: Sandbox
     bus: EventBus
+    calls: ModelCalls
+    step: int
+    tuning: Tuning | None = None  # None: the run has nobody who fine-tunes
 
     async def complete(self, request: Request) -> Reply:
         """Ask a model; numbered, journaled, budgeted."""
@@ -45,6 +52,16 @@ class StepWorkbench:
     async def call(self, function: Function, arguments: Mapping[str, Any]) -> CallResult:
         """Call a function in the sandbox, at no model's cost."""
         return await self.sandbox.call(function, arguments)
+
+    async def offered(self, episode: Episode) -> tuple[Tool, ...]:
+        """Return the tools that an episode's agent offered to its model."""
+        return await self.calls.offered(episode.id)
+
+    async def tune(self, plan: TuningPlan) -> str:
+        """Fine-tune a model; durable, budgeted."""
+        if self.tuning is None:
+            raise ConfigError("the run has nobody who fine-tunes", key="finetune")
+        return await self.tuning.tune(f"{self.scope.name}/tuning", self.step, plan)
 
     async def publish(self, event: Event) -> None:
         """Put an event on the bus."""

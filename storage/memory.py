@@ -20,6 +20,7 @@ from ..engine.events import (
     StepDecided,
     event_key,
 )
+from ..engine.messages import Tool
 from ..engine.parameters import Parameters
 from ..engine.ports import Clock
 from ..engine.usage import NO_USAGE, Usage
@@ -204,6 +205,10 @@ class MemoryStore:
         self, run_id: str, scope: str, index: int, request_hash: str
     ) -> CallRecord | None:
         return self._calls.get((run_id, scope, index, request_hash))
+
+    async def offered(self, run_id: str, scope: str) -> tuple[Tool, ...]:
+        found = [r for r in self._calls.values() if (r.run_id, r.scope) == (run_id, scope)]
+        return min(found, key=lambda record: record.index).request.tools if found else ()
 
     async def find_cached(self, request_hash: str, repeat: int) -> CallRecord | None:
         return self._cached.get((request_hash, repeat))

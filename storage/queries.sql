@@ -139,6 +139,10 @@ SELECT c.*, h.packed AS head_packed, s.packed AS system_packed
 FROM calls AS c JOIN contents AS h ON h.hash = c.head LEFT JOIN contents AS s ON s.hash = c.system
 WHERE run_id = :run_id AND scope = :scope AND idx = :idx AND request_hash = :request_hash;
 
+-- name: first_head
+SELECT h.packed AS head_packed FROM calls AS c JOIN contents AS h ON h.hash = c.head
+WHERE run_id = :run_id AND scope = :scope ORDER BY idx LIMIT 1;
+
 -- name: find_cached
 SELECT c.*, h.packed AS head_packed, s.packed AS system_packed
 FROM calls AS c JOIN contents AS h ON h.hash = c.head LEFT JOIN contents AS s ON s.hash = c.system

@@ -6,14 +6,16 @@ same file meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
 from ..engine.arm import arm_of
+from ..engine.episode import Episode
 from ..engine.errors import RunNotFound
 from ..engine.events import Verdicts
+from ..engine.messages import Tool
 from ..engine.parameters import Parameters
 from ..engine.reliability import Reliability, reliability
 from ..engine.statistics import Moments
@@ -33,7 +35,7 @@ from .records import (
     SealedTest,
 )
 from .rows import VERDICT_COLUMNS
-from .spelling import read, unpack
+from .spelling import column, read, unpack
 
 __all__ = [
     "Decision",
@@ -47,6 +49,7 @@ __all__ = [
     "SealedTest",
 ]
 
+PAGE_EPISODES = 64  # read at once when episodes are streamed
 _SHOWN_CANDIDATES = 5  # run ids that an ambiguous name is answered with
 
 _Row = Mapping[str, Any]
@@ -139,6 +142,26 @@ class RunReader:
             critic=self._critic(run_id),
             sealed_test=self._sealed_test(run_id),
         )
+
+    def evaluations(self, run_id: str) -> list[Evaluated]:
+        """Return the evaluations of a run in the order in which they began."""
+        return self._evaluations(run_id)
+
+    def episodes(self, run_id: str, evaluation: str) -> Iterator[Episode]:
+        """Stream the episodes of one evaluation by (task id, repeat), failed ones too."""
+        place: dict[str, Any] = {"task_id": "", "repeat": -1, "episode_id": ""}
+        where = {"run_id": run_id, "evaluation": column(evaluation), "page": PAGE_EPISODES}
+        while page := self._read("episodes_after", **where, **place):
+            for row in page:
+                key = {"run_id": run_id, "episode_id": row["episode_id"]}
+                calls = self._read("calls_of_episode", **key)
+                yield values.episode_of(row, [call["elapsed_s"] for call in calls])
+            place = {name: page[-1][name] for name in place}
+
+    def offered(self, run_id: str, episode_id: str) -> tuple[Tool, ...]:
+        """Return the tools that an episode's agent offered to its model, at its first call."""
+        found = self._read("first_head", run_id=run_id, scope=episode_id)
+        return values.tools_of(found[0]) if found else ()
 
     # -- parts of a view --------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ..engine.checkpoint import CallRecord, Checkpoint, RunRecord
 from ..engine.episode import Episode
 from ..engine.errors import StoreError
 from ..engine.events import EpisodeFinished, Event, RunFinished
+from ..engine.messages import Tool
 from ..engine.parameters import Parameters
 from ..engine.ports import Clock
 from ..engine.usage import NO_USAGE, Usage
@@ -181,6 +182,10 @@ class SqliteStore:
         }
         found = await self._read("find_call", key)
         return values.call_of(found[0]) if found else None
+
+    async def offered(self, run_id: str, scope: str) -> tuple[Tool, ...]:
+        found = await self._read("first_head", {"run_id": run_id, "scope": column(scope)})
+        return values.tools_of(found[0]) if found else ()
 
     async def find_cached(self, request_hash: str, repeat: int) -> CallRecord | None:
         found = await self._read("find_cached", {"request_hash": request_hash, "repeat": repeat})

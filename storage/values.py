@@ -113,6 +113,12 @@ def call_of(row: Mapping[str, Any]) -> CallRecord:
     )
 
 
+def tools_of(row: Mapping[str, Any]) -> tuple[Tool, ...]:
+    """Read the tools out of the row of a call's head."""
+    head = read(unpack(row["head_packed"]))
+    return tuple(Tool(**tool) for tool in head.get("tools", ()))
+
+
 def _request_of(head: Mapping[str, Any], messages: tuple[Message, ...]) -> Request:
     fields = dict(head)
     fields["tools"] = tuple(Tool(**tool) for tool in head.get("tools", ()))

@@ -221,14 +221,31 @@ def diff(**given: Any) -> int:
 @app.command()
 @run
 @click.option("--format", "form", metavar="FORMAT", default="python", show_default=True,
-              help="python, openai or json.")  # fmt: skip
+              help="python, openai or json; of episodes: sft, sft-trl, preferences or "
+                   "preferences-trl.")  # fmt: skip
 @click.option("--output", "-o", type=FILE, metavar="FILE", help="Instead of stdout.")
 @click.option("--version", metavar="V", help="Version or step.  [default: the result]")
+@click.option("--split", multiple=True, type=click.Choice(["train", "validation", "test"]),
+              help="Episodes: of these tasks; may be repeated.  [default: train]")  # fmt: skip
+@click.option("--by", type=click.Choice(["signal", "gold", "critic"]),
+              help="Episodes: whose score.  [default: what the run learned from]")  # fmt: skip
+@click.option("--min-score", type=click.FloatRange(0, 1), metavar="S",
+              help="Episodes: the least score.  [default: 1; of a preferred one 0]")  # fmt: skip
+@click.option("--margin", type=click.FloatRange(0, 1), metavar="M",
+              help="Preferences: the least difference.  [default: 0.2]")  # fmt: skip
+@click.option("--best-only", is_flag=True, help="Episodes: the best one of each task.")
+@click.option("--general", type=FILE, metavar="FILE", help="Mix with these rows of chat JSONL.")
+@click.option("--own-share", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              metavar="R", help="Share of own rows in the mixture.  [default: 0.2]")  # fmt: skip
+@click.option("--seed", type=int, help="Of the mixture.  [default: 0]")
 @store
 @as_json
 def export(**given: Any) -> int:
-    """Write the learned functions for use elsewhere."""
-    from .reading import export
+    """Write the learned functions for use elsewhere, or episodes to fine-tune on.
+
+    The formats of episodes are JSONL: OpenAI's chat form, or TRL's conversational one.
+    """
+    from .exporting import export
 
     return export(**given)
 

@@ -107,15 +107,12 @@ def export(
     version: str | None,
     as_json: bool,
 ) -> int:
-    """Write the learned functions.
+    """Write the learned functions in one of `EXPORTERS`' forms.
 
     Raises:
-        ConfigError: No such run, version or format, or the file cannot be written.
+        ConfigError: No such run or version, or the file cannot be written.
         StoreError: The database cannot be read.
     """
-    if form not in EXPORTERS:
-        allowed = ", ".join(EXPORTERS)
-        raise ConfigError(f"there is no format {form!r}; allowed are {allowed}", key="--format")
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(run))
     parameters = find_version(story, version or "result")

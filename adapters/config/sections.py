@@ -112,9 +112,9 @@ class AgentConfig(Section):
 class OptimizerConfig(Section):
     """Who proposes edits."""
 
-    kind: Annotated[str, _kind("functions", "demonstrations", "instructions", "craft")] = (
-        "functions"
-    )
+    kind: Annotated[
+        str, _kind("functions", "demonstrations", "instructions", "craft", "finetune")
+    ] = "functions"
     model: ModelName | None = None  # None: the agent's
     actions_per_step: Count = 3  # MAX of Algorithm 1
     tries: Count = 3  # how often an invalid action may be corrected
@@ -282,6 +282,28 @@ class SelectionConfig(Section):
     share: Share = 0.25  # top_share: of all trajectories
     per_task: Count = 1  # top_share: at most so many of one task
     margin: Share = 0.2  # margin: between the best and the worst of a task
+
+
+class FinetuneConfig(Section):
+    """How the agent's model is fine-tuned: optimizer.kind = "finetune". `local/PATH`: here."""
+
+    learn: Literal["examples", "preferences"] = "examples"  # selected turns, or pairs of turns
+    epochs: Count = 3
+    least: Count = 10  # examples or pairs; with fewer nothing is proposed
+    from_start: bool = False  # always from the agent's model; False: on from the incumbent's
+    general: str | None = None  # chat JSONL to mix with the agent's own examples
+    own_share: Annotated[float, Field(gt=0, lt=1)] = 0.2  # of the mixture
+    batch_size: Count | None = None  # None: the service's default; 8 here
+    # here: Adam's, None: 2e-4 for lora, 2e-5 for full; at a provider: its multiplier
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    wait_s: Seconds = 86_400.0  # a job that takes longer is cancelled
+    poll_s: Seconds = 30.0  # the longest wait from poll to poll
+    usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None  # provider: trained on
+    method: Literal["lora", "full"] = "lora"  # here
+    lora_rank: Count = 16
+    max_length: Count = 4_096  # here: tokens of one conversation
+    folder: str = ".funcforge/models"  # here: where models are kept
+    threads: Annotated[int, Field(ge=0)] = 0  # here: of torch; 0: its own choice
 
 
 class TrainingConfig(Section):
@@ -533,6 +555,7 @@ class Config(Section):
     critic: CriticConfig | None = None
     selection: SelectionConfig = Field(default_factory=SelectionConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    finetune: FinetuneConfig = Field(default_factory=FinetuneConfig)
     compare: CompareConfig | None = None
     budget: BudgetConfig = Field(default_factory=BudgetConfig)
     limits: LimitsConfig = Field(default_factory=LimitsConfig)

@@ -27,7 +27,7 @@ class AcompletionLane:
 
     def __init__(self, litellm: Any) -> None:
         self._litellm = litellm
-        self._internal = _internal_flag()
+        self._internal = internal_flag()
         # our tools are never MCP servers: spares LiteLLM the import of `mcp`, 1.5 s
         skips = "_skip_mcp_handler" in _names_in(litellm.completion)
         self._quick = {"_skip_mcp_handler": True} if skips else {}
@@ -136,7 +136,8 @@ def _import_late_parts() -> None:
             importlib.import_module(name)
 
 
-def _internal_flag() -> ContextVar[bool] | None:
+def internal_flag() -> ContextVar[bool] | None:
+    """Return what tells LiteLLM to leave its own book-keeping off, where it knows that."""
     with suppress(ImportError):
         from litellm._internal_context import is_internal_call
 

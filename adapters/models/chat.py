@@ -14,7 +14,7 @@ def chat_messages(request: Request, *, marks: bool = False) -> list[dict[str, An
     Args:
         marks: Whether to mark what stays the same for the provider's prompt cache.
     """
-    found = [_message(message) for message in request.messages]
+    found = [chat_message(message) for message in request.messages]
     if marks:
         for message, data in zip(request.messages, found, strict=True):
             if message.stable and message.role in {"system", "user"}:
@@ -76,7 +76,8 @@ def _marked(content: str, stable: int) -> list[dict[str, Any]]:
     return parts
 
 
-def _message(message: Message) -> dict[str, Any]:
+def chat_message(message: Message) -> dict[str, Any]:
+    """Return one message."""
     data: dict[str, Any] = {"role": message.role}
     if message.content or not message.tool_calls:  # LiteLLM leaves out an empty one beside calls
         data["content"] = scrub(message.content)

@@ -135,9 +135,16 @@ class LiteLLMModel:
                 self._litellm = load_litellm()
             if model.startswith(f"{EMBEDDED}/"):
                 _register_embedded(self._litellm)
-            settings = self._settings.get(model, self._default)
+            settings = self._settings.get(model) or self._settings.get(untuned(model))
+            settings = settings or self._default
             found = self._resolved[model] = resolve(self._litellm, model, settings)
         return found
+
+
+def untuned(model: str) -> str:
+    """Return what a provider's `provider/ft:BASE:...` was made of: it is asked in the same way."""
+    provider, _, name = model.partition("/")
+    return f"{provider}/{name.split(':')[1]}" if name.startswith("ft:") else model
 
 
 def _check_tools(resolved: ResolvedModel, request: Request) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from .faults import TRANSIENT, Fault, RateLimiter, SeededFaults
 from .ledger import Ledger
 from .provider import Brain, LoopbackProvider
+from .tuning import TuningDesk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,6 +103,7 @@ def main() -> None:
     parser.add_argument("--requests-per-minute", type=float)
     parser.add_argument("--concurrent", type=int)
     parser.add_argument("--retry-after", type=float, default=0.05)
+    parser.add_argument("--tuning-polls", type=int, help="fine-tunes, in so many polls")
     parser.add_argument("--hang", type=float, default=600.0)
     asyncio.run(_serve(parser.parse_args()))
 
@@ -132,6 +134,7 @@ async def _serve(options: argparse.Namespace) -> None:
         ledger_path=options.ledger,
         retry_after_s=options.retry_after,
         hang_s=options.hang,
+        tuning=None if options.tuning_polls is None else TuningDesk(options.tuning_polls),
         port=options.port,
     ) as provider:
         urls = {"openai": provider.openai_base_url, "anthropic": provider.anthropic_base_url}

@@ -24,6 +24,7 @@ from .dialects import parse, render, render_error
 from .faults import Fault, Faults, RateLimiter
 from .ledger import Entry, Ledger
 from .misbehave import UNANSWERED, refuse, spoil
+from .tuning import TuningDesk
 from .wire import Ask, BadAsk, Say, Wire
 
 Brain = Callable[[Ask], Say | Awaitable[Say]]
@@ -40,6 +41,7 @@ class LoopbackProvider:
         ledger_path: Also keep the ledger in this file (JSON lines).
         keys: Accepted credentials; None: any, but not none at all.
         retry_after_s: What the injected 429s with Retry-After ask for.
+        tuning: Its fine-tuning service; None: it has none.
         hang_s: How long an injected time-out holds the connection.
     """
 
@@ -54,6 +56,7 @@ class LoopbackProvider:
         keys: frozenset[str] | None = None,
         retry_after_s: float = 0.05,
         hang_s: float = 600.0,
+        tuning: TuningDesk | None = None,
         port: int = 0,
     ) -> None:
         self.ledger = Ledger(ledger_path)
@@ -61,6 +64,7 @@ class LoopbackProvider:
         self.faults = faults
         self.retry_after_s = retry_after_s
         self.hang_s = hang_s
+        self.tuning = tuning
         self._brain = brain
         self._limiter = limiter
         self._keys = keys
@@ -112,6 +116,12 @@ class LoopbackProvider:
             return await self._answer("gemini", request)
         if path.endswith("/converse"):
             return await self._answer("bedrock", request)
+        if self.tuning is not None:
+            tuned = await self.tuning.handle(request)
+            if tuned is not None:
+                return tuned
+            if path == "/tuning":
+                return web.json_response(self.tuning.summary())
         if path == "/ledger":
             return web.json_response(self.ledger.summary())
         return web.json_response({"error": {"message": f"no such path: {path}"}}, status=404)

@@ -1,0 +1,1 @@
+"""The process that holds torch. Nothing here is imported by funcforge's own process."""
