@@ -1,11 +1,12 @@
 """Runs the acceptance benchmarks and writes `benchmarks/results/acceptance.md` and its figures.
 
-`python -m benchmarks.acceptance` runs all of it (about 25 minutes on one core);
-`python -m benchmarks.acceptance report` only writes the report anew from the raw rows.
+`python -m benchmarks.acceptance` runs all of it (about 30 minutes on one core), `--runs N` with
+another number of runs a row; `--report` only writes the report anew from the raw rows.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -18,14 +19,14 @@ from matplotlib import pyplot as plt  # after the backend is chosen
 
 RESULTS = Path(__file__).parents[1] / "results"
 RAW = RESULTS / "acceptance"
-PARTS = {"error": 2000, "power": 600, "stress": 1000, "training": 150}
+PARTS = {"error": 2000, "power": 600, "stress": 1000, "training": 150, "quickstart": 1}
 
 
-def run_parts() -> None:
+def run_parts(runs: int | None) -> None:
     """Run each part in a process of its own and keep its rows."""
     RAW.mkdir(parents=True, exist_ok=True)
-    for part, runs in PARTS.items():
-        command = [sys.executable, "-m", f"benchmarks.acceptance.{part}", str(runs)]
+    for part, usual in PARTS.items():
+        command = [sys.executable, "-m", f"benchmarks.acceptance.{part}", str(runs or usual)]
         rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         (RAW / f"{part}.txt").write_text(rows)
 
@@ -103,6 +104,11 @@ def write_report() -> None:
                 rows("error"),
             ),
             stress=table("proposals | wrong % | <= %", rows("stress")),
+            quickstart=table(
+                "seed | policy | sealed test | change, 95 % | accepted | steps"
+                " | episodes of decisions | all but the sealed test | calls | s",
+                rows("quickstart"),
+            ),
             power=table(
                 "scores | tasks | gain | ratio | nulls before | power | candidate | incumbent"
                 " | fixed, pairs | bound | saved, stored | saved, anew | futile",
@@ -117,6 +123,10 @@ def write_report() -> None:
 
 
 if __name__ == "__main__":
-    if "report" not in sys.argv[1:]:
-        run_parts()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, help="runs a row, instead of each part's own number")
+    parser.add_argument("--report", action="store_true", help="only write the report anew")
+    options = parser.parse_args()
+    if not options.report:
+        run_parts(options.runs)
     write_report()

@@ -88,8 +88,9 @@ class Climb:
         live, passed = self.every, [self.every[:0]]
         self.asked = np.zeros(self.runs)
         for draw in range(policy.screen):
-            if draw % SCREENED == 0:
-                self.asked[live] += min(SCREENED, policy.screen - draw)
+            if draw == self.asked[live[0]]:
+                size = min(SCREENED if draw else FEWEST_DRAWS, policy.wave)
+                self.asked[live] += min(size, policy.screen - draw)
             self._draw(bets, edges, live)
             if draw + 1 < FEWEST_DRAWS:
                 continue

@@ -138,7 +138,7 @@ def rows(runs: int) -> Iterator[Row]:
                 yield fixed_size(mix, truth, 1, rule)
             for alpha in (0.1, 0.5):
                 yield sequential(mix, truth, 1, alpha)
-                yield climbing(mix, truth, 1, alpha)
+            yield climbing(mix, truth, 1, 0.1)
 
 
 if __name__ == "__main__":

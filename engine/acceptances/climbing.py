@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FEWEST_DRAWS = 6  # before a proposal is given up or found promising
 GRID = 200  # steps of the nuisance parameter between 0 and 1
 CONFIRM_MISS = 0.1  # chance to give up a true `gain` when a version is confirmed by itself
-SCREENED = 8  # episodes of the screening at once: most proposals end after two or three such waves
+SCREENED = 4  # episodes of the screening at once, after the fewest: most proposals end early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +59,11 @@ class Climbing:
     promote: float = 3.0  # likelihood ratio at which a proposal gets fresh episodes
     give_up: float = 0.5  # likelihood ratio at which it is rolled back
     screen: int = 60  # most episodes of the screening
-    hold: int = 80  # episodes that a promising version gets, and the version in use as well
+    hold: int = 120  # episodes that a promising version gets, and the version in use as well
     episodes: int = 250  # most fresh episodes to prove a version on
     ratio: float = 1.5  # episodes of the version in use per fresh episode
     stake: float = 0.25  # share of the wealth that is bet on one version
-    wave: int = 32  # most episodes at once
+    wave: int = 16  # most episodes at once
     drift: float = 0.0  # how far the provider's mean may move by itself
 
     def __post_init__(self) -> None:
@@ -151,7 +151,8 @@ class _Climb:
         draws = self._draws("screen", bets)
         for draw in range(self.policy.screen):
             if not self._settle(bets, draws.task(draw)):
-                end = min(draw + min(SCREENED, self.policy.wave), self.policy.screen)
+                size = min(SCREENED if draw else FEWEST_DRAWS, self.policy.wave)
+                end = min(draw + size, self.policy.screen)
                 return self._wave(draws, draw, end, 0)
             if draw + 1 < FEWEST_DRAWS:
                 continue
