@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt  # after the backend is chosen
 
 RESULTS = Path(__file__).parents[1] / "results"
 RAW = RESULTS / "acceptance"
-PARTS = {"error": 2000, "power": 600, "stress": 1000, "training": 150, "quickstart": 1}
+PARTS = {"error": 2000, "power": 600, "stress": 1000, "training": 150, "quickstart": 2}
 
 
 def run_parts(runs: int | None) -> None:
