@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from ..engine.acceptance import Acceptance
 from ..engine.acceptances import policy
@@ -92,16 +93,16 @@ async def open_training(
         SandboxUnavailable: No sandbox works on this machine.
         StoreError: The database cannot be used.
     """
-    splits = load_tasks(config)
-    training = Training(
-        settings=training_settings(config),
-        splits=splits,
-        optimizer=make_optimizer(config),
-        acceptance=make_acceptance(config),
-        initial=initial_parameters(config),
-    )
-    async with _open(config, "train", splits, training.work(), opening or Opening()) as run:
-        yield run
+    async with _reading(config) as splits:
+        training = Training(
+            settings=training_settings(config),
+            splits=splits,
+            optimizer=make_optimizer(config),
+            acceptance=make_acceptance(config),
+            initial=initial_parameters(config),
+        )
+        async with _open(config, "train", splits, training.work(), opening or Opening()) as run:
+            yield run
 
 
 @asynccontextmanager
@@ -113,14 +114,14 @@ async def open_evaluation(
     Raises:
         ConfigError, SandboxUnavailable, StoreError: As `open_training`.
     """
-    splits = load_tasks(config)
-    scoring = Scoring(
-        tasks=evaluated(splits),
-        parameters=parameters or initial_parameters(config),
-        repeats=config.training.repeats,
-    )
-    async with _open(config, "evaluate", splits, scoring.work(), opening or Opening()) as run:
-        yield run
+    async with _reading(config) as splits:
+        scoring = Scoring(
+            tasks=evaluated(splits),
+            parameters=parameters or initial_parameters(config),
+            repeats=config.training.repeats,
+        )
+        async with _open(config, "evaluate", splits, scoring.work(), opening or Opening()) as run:
+            yield run
 
 
 @asynccontextmanager
@@ -136,16 +137,16 @@ async def open_comparison(
 
     config = resolve_arms(config)
     assert config.compare is not None
-    splits = load_tasks(config)
-    tasks = evaluated(splits)
-    check_enough(config, len(tasks))
-    comparing = Comparing(
-        tasks=tasks,
-        arms=tuple(make_arm(config, arm, tasks) for arm in config.compare.all_arms()),
-        repeats=config.compare.repeats,
-    )
-    async with _open(config, "compare", splits, comparing.work(), opening or Opening()) as run:
-        yield run
+    async with _reading(config) as splits:
+        tasks = evaluated(splits)
+        check_enough(config, len(tasks))
+        comparing = Comparing(
+            tasks=tasks,
+            arms=tuple(make_arm(config, arm, tasks) for arm in config.compare.all_arms()),
+            repeats=config.compare.repeats,
+        )
+        async with _open(config, "compare", splits, comparing.work(), opening or Opening()) as run:
+            yield run
 
 
 def evaluated(splits: Splits) -> TaskSet:
@@ -164,7 +165,7 @@ def evaluated(splits: Splits) -> TaskSet:
 async def _open(
     config: Config, kind: RunKind, splits: Splits, work: Work[Result], opening: Opening
 ) -> AsyncGenerator[Run[Result]]:
-    async with _plain_errors(), AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         judge = _Judge()
         parts = await _open_parts(config, stack, opening.store, judge, offline=opening.offline)
         if opening.offline:
@@ -197,6 +198,27 @@ async def _open(
         judge.run = run
         async with run:
             yield run
+
+
+@asynccontextmanager
+async def _reading(config: Config) -> AsyncGenerator[Splits]:
+    """Read the tasks in a thread; LiteLLM, which takes seconds, is imported in another meanwhile.
+
+    The event loop goes on: a view is drawn at once.
+    """
+    from .models.loading import load_litellm
+
+    async with _plain_errors(), anyio.create_task_group() as loading:
+        if needs_litellm(config):
+            loading.start_soon(anyio.to_thread.run_sync, load_litellm)
+        yield await anyio.to_thread.run_sync(load_tasks, config)
+
+
+def needs_litellm(config: Config) -> bool:
+    """Whether any model of a run is asked through LiteLLM: the embedded ones are not."""
+    from .models.resolution import is_embedded
+
+    return not all(map(is_embedded, config.models_used))
 
 
 @asynccontextmanager
@@ -283,16 +305,14 @@ async def _open_parts(
         store = await stack.enter_async_context(open_store(config.store.path))
     default = ModelSettings(timeout_s=config.limits.call_timeout_s)
     model = await stack.enter_async_context(LiteLLMModel(model_settings(config), default=default))
-    # LiteLLM takes seconds to import: it does so in a thread while the sandbox warms up
-    loading = await stack.enter_async_context(anyio.create_task_group())
-    loading.start_soon(model.load)
     crew = None
     if config.executor.kind != "local" and not offline:  # a replay waits for nobody
         from .executors.opening import open_workers
 
         crew = await stack.enter_async_context(open_workers(config))
     sandbox = await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
-    await model.load()
+    if needs_litellm(config):
+        await model.load()
     if crew is not None:
         await crew.complete()
     return Parts(

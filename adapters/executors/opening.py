@@ -61,12 +61,14 @@ async def open_bench(given: Mapping[str, Any], desk: Desk) -> AsyncGenerator[Ben
         LiteLLMModel(wiring.model_settings(config), default=default) as model,
         anyio.create_task_group() as loading,
     ):
-        loading.start_soon(model.load)
+        if wiring.needs_litellm(config):
+            loading.start_soon(model.load)
         async with (
             open_sandbox(_share(config, given["workers"])) as sandbox,
             wiring.make_scorer(config, desk) as scorer,
         ):
-            await model.load()
+            if wiring.needs_litellm(config):
+                await model.load()
             model.describe(config.agent.model)
             yield Bench(
                 agent=wiring.make_agent(config),

@@ -19,7 +19,7 @@ import anyio.to_thread
 from ...engine.messages import Request
 from .chat import chat_messages, chat_parameters
 from .failures import from_litellm
-from .resolution import EMBEDDED, ResolvedModel
+from .resolution import ResolvedModel
 
 
 class AcompletionLane:
@@ -42,9 +42,8 @@ class AcompletionLane:
         if self._tally is None:
             self._tally = _tally(self._litellm)
             self._tally.users += 1
-            if resolved.provider != EMBEDDED:
-                # LiteLLM imports these within the first call: about a second of a blocked loop
-                await anyio.to_thread.run_sync(_import_late_parts)
+            # LiteLLM imports these within the first call: about a second of a blocked loop
+            await anyio.to_thread.run_sync(_import_late_parts)
         arguments = _arguments(resolved, request) | self._quick
         # no callbacks of the application wait for our calls: then LiteLLM's own book-keeping,
         # which starts a task that outlives the call, can stay off
@@ -115,11 +114,10 @@ def _arguments(resolved: ResolvedModel, request: Request) -> dict[str, Any]:
         "max_retries": 0,
         "drop_params": True,
     }
-    if resolved.provider != EMBEDDED:
-        if resolved.settings.base_url is not None:
-            arguments["api_base"] = resolved.settings.base_url
-        if resolved.key is not None:
-            arguments["api_key"] = resolved.key
+    if resolved.settings.base_url is not None:
+        arguments["api_base"] = resolved.settings.base_url
+    if resolved.key is not None:
+        arguments["api_key"] = resolved.key
     return arguments | dict(resolved.settings.extra)
 
 

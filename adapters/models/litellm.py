@@ -19,7 +19,7 @@ from .failures import FIX, transient, unreadable
 from .fast import FastLane
 from .loading import load_litellm
 from .replies import bound_counts, make_reply, read_counts, read_reply, steady_ids
-from .resolution import EMBEDDED, ResolvedModel, litellm_cost, resolve
+from .resolution import ResolvedModel, is_embedded, litellm_cost, resolve
 from .settings import ModelSettings
 from .spelling import Unproven
 
@@ -79,11 +79,15 @@ class LiteLLMModel:
             self._litellm = await anyio.to_thread.run_sync(load_litellm)
 
     def describe(self, model: str) -> ModelFacts:
-        """Return what is known about `model`. Imports LiteLLM, unless `load` did."""
+        """Return what is known about `model`. Imports LiteLLM where that was not done before."""
         return self._resolve(model).facts
 
     async def complete(self, request: Request) -> Reply:
         """Ask once."""
+        if is_embedded(request.model):
+            from .embedded import complete_embedded
+
+            return await complete_embedded(request)
         await self.load()
         resolved = self._resolve(request.model)
         _check_tools(resolved, request)
@@ -131,10 +135,8 @@ class LiteLLMModel:
     def _resolve(self, model: str) -> ResolvedModel:
         found = self._resolved.get(model)
         if found is None:
-            if self._litellm is None:
+            if self._litellm is None and not is_embedded(model):
                 self._litellm = load_litellm()
-            if model.startswith(f"{EMBEDDED}/"):
-                _register_embedded(self._litellm)
             settings = self._settings.get(model) or self._settings.get(untuned(model))
             settings = settings or self._default
             found = self._resolved[model] = resolve(self._litellm, model, settings)
@@ -156,9 +158,3 @@ def _check_tools(resolved: ResolvedModel, request: Request) -> None:
             kind="unsupported",
             model=resolved.model,
         )
-
-
-def _register_embedded(litellm: Any) -> None:
-    from .embedded import register_embedded
-
-    register_embedded(litellm)

@@ -32,7 +32,7 @@ NO_KEY = "no-key"  # sent to a base URL of one's own, which often wants none
 # they run on the user's own machine: a price of zero is the truth
 LOCAL = frozenset(
     {"ollama", "ollama_chat", "hosted_vllm", "vllm", "lm_studio", "llamafile", "lemonade"}
-    | {"docker_model_runner", EMBEDDED}
+    | {"docker_model_runner"}
 )
 _MARKED = frozenset({"anthropic", "bedrock"})
 _KEY_VARIABLES = {
@@ -69,6 +69,11 @@ class ResolvedModel:
     base_url: str | None = None  # None: the provider's own
 
 
+def is_embedded(model: str) -> bool:
+    """Whether a model comes with the package: it is asked without LiteLLM."""
+    return model.startswith(f"{EMBEDDED}/")
+
+
 def resolve(litellm: Any, model: str, settings: ModelSettings) -> ResolvedModel:
     """Look a model up in LiteLLM. No network.
 
@@ -76,7 +81,7 @@ def resolve(litellm: Any, model: str, settings: ModelSettings) -> ResolvedModel:
         ModelConfigError: The name resolves to no provider, its key is missing, or its base URL is
             no URL.
     """
-    if model.startswith(f"{EMBEDDED}/"):
+    if is_embedded(model):
         return _embedded(model, settings)
     if settings.base_url is not None:
         _check_base(model, settings.base_url)

@@ -172,7 +172,7 @@ async def test_tools_are_refused_rather_than_dropped(monkeypatch: pytest.MonkeyP
     assert caught.value.kind == "unsupported"
 
 
-async def test_the_embedded_model_takes_the_same_path() -> None:
+async def test_the_embedded_model_is_asked_through_the_same_door() -> None:
     request = Request(
         model="embedded/apprentice", messages=(Message(role="user", content="What is 2 + 2?"),)
     )
