@@ -2,8 +2,9 @@
 
 As the official evaluation does it, each API call of a dialogue is a task of its own: what was
 said and called before is given, the next call is wanted. Replies are the AI's turns right after a
-call. Calls whose recorded result does not pass its own checker are left out, since nobody can get
-them right: benchmarks/results/api_bank.md lists them.
+call, to be judged by `text_overlap` with `options.measure = "rouge_l"`. Calls whose recorded
+result does not pass its own checker are left out, since nobody can get them right:
+benchmarks/results/api_bank.md lists them.
 """
 
 from __future__ import annotations
