@@ -113,7 +113,9 @@ def cohens_kappa(one: Sequence[bool], other: Sequence[bool]) -> float | None:
 
 
 def divergence(critic: Sequence[float | None], gold: Sequence[float | None]) -> str:
-    """Say where a critic is being gamed: its score rose while gold fell. Empty: it is not.
+    """Say where a critic's score rose while gold fell, as when it is gamed. Empty: it did not.
+
+    By how much is told, not tested: what one training shows may be noise of a few points.
 
     Args:
         critic: Its score of each version in use, oldest first; None: not known.
@@ -126,7 +128,7 @@ def divergence(critic: Sequence[float | None], gold: Sequence[float | None]) -> 
     if last_critic <= first_critic or last_gold >= first_gold - 0.01:  # a point is noise
         return ""
     return (
-        f"the critic is being gamed: its score rose from {first_critic:.1%} to {last_critic:.1%} "
+        f"the critic may be gamed: its score rose from {first_critic:.1%} to {last_critic:.1%} "
         f"while gold fell from {first_gold:.1%} to {last_gold:.1%}"
     )
 

@@ -2,9 +2,10 @@
 
 It reads what any critic is shown, and nothing else: whether calls were accepted, whether the
 values in them stand in the task or in a result, whether the answer's numbers do, whether steps
-were repeated. It is imperfect by nature (a date that the agent rightly worked out looks invented
-to it) and by chance: its marks shake, and about one vote in twelve is arbitrary. The chance is
-drawn from what is shown and the request's seed, so that equal requests get equal replies.
+were repeated, whether one value was put in two places. It is imperfect by nature (a date that the
+agent rightly worked out looks invented to it) and by chance: its marks shake, and about one vote in
+twelve is arbitrary. The chance is drawn from what is shown and the request's seed, so that equal
+requests get equal replies.
 
 Its variants show what a training does with a bad critic: one judges by chance, one prefers what
 is bad, one finds everything good.
@@ -124,19 +125,22 @@ def look(head: str, attempt: Attempt) -> Look:
     known = _tokens(head)
     accepted: list[bool] = []
     shares: list[float] = []
-    for place, (_, arguments) in enumerate(attempt.calls):
+    again = 0  # calls that stand in the task's history already
+    for place, (name, arguments) in enumerate(attempt.calls):
         result = attempt.results[place] if place < len(attempt.results) else "Error"
         values = _object(arguments)
-        accepted.append(values is not None and not _REFUSED.match(result))
+        again += _was_made(name, values or {}, head)
+        accepted.append(values is not None and not _is_odd(values) and not _REFUSED.match(result))
         shares.extend(_known_share(value, known) for value in _leaves(values or {}))
         known |= _tokens(result)
     default = 1.0 if attempt.calls else 0.5
     told = [token for token in _TOKEN.findall(attempt.answer or "") if token.isdigit()]
-    repeated = len(attempt.calls) - len(set(attempt.calls))
+    repeated = len(attempt.calls) - len(set(attempt.calls)) + again
     if not attempt.calls:
         goal = 0.2
     else:
         goal = (1.0 if accepted[0] else 0.3) * (1.0 if attempt.answer is not None else 0.8)
+        goal *= 0.5 if again else 1.0
     return Look(
         goal=goal,
         calls=_mean([float(one) for one in accepted], 0.0),
@@ -224,6 +228,20 @@ def _names(system: str) -> Sequence[str]:
         if isinstance(data, dict) and isinstance(data.get("dimensions"), dict):
             return list(data["dimensions"]) or ["goal"]
     return ["goal"]
+
+
+def _is_odd(values: Mapping[str, Any]) -> bool:
+    """Whether one value went to two parameters, whole or in part: a sign of confusion."""
+    texts = [value for value in values.values() if isinstance(value, str) and len(value) > 1]
+    return any(
+        one in other for at, one in enumerate(texts) for to, other in enumerate(texts) if at != to
+    )
+
+
+def _was_made(name: str, values: Mapping[str, Any], head: str) -> bool:
+    """Whether a dialogue's history holds this very call."""
+    made = [line for line in head.split("\n") if line.startswith(f"API: [{name}(")]
+    return any(all(str(value) in line for value in values.values()) for line in made)
 
 
 def _known_share(value: str, known: set[str]) -> float:
