@@ -14,6 +14,7 @@ from pathlib import Path
 
 from funcforge.adapters.config.load import load_config
 from funcforge.adapters.executors.process import run as run_loop
+from funcforge.adapters.models.loading import load_litellm
 from funcforge.adapters.wiring import open_training
 
 CONFIG = """
@@ -65,6 +66,7 @@ async def main() -> None:
         )
         (folder / "train.toml").write_text(text)
         config = load_config(folder / "train.toml", overrides=[f"store.path={folder / 'runs.db'}"])
+        load_litellm()  # imports are timed in no arm
         async with open_training(config) as run:
             cpu_s, wall_s = time.process_time(), time.perf_counter()
             outcome = await run.wait()
