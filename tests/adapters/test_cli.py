@@ -71,7 +71,8 @@ def test_help_names_every_command(capsys: Captured) -> None:
     assert invoke(["--help"]) == 0
 
     text = capsys.readouterr().out
-    for name in ("train", "evaluate", "runs", "show", "diff", "export", "call", "doctor", "resume"):
+    for name in ("train", "evaluate", "table", "runs", "show", "diff", "export", "drop", "call",
+                 "doctor", "resume"):  # fmt: skip
         assert f"  {name} " in text
 
 
