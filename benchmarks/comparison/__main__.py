@@ -214,7 +214,8 @@ def report(told: Told, alone_s: float, tasks: int, repeats: int) -> str:
         "",
         f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}. `python -m benchmarks.comparison`: {len(ALL)} arms, "
-        f"{tasks:,} tasks x {repeats}, each provider a process of its own on loopback.",
+        f"{tasks:,} tasks x {repeats}, each provider a process of its own on loopback. Load "
+        f"average of the machine at the end: {os.getloadavg()[1]:.1f}.",
         "",
         f"Wall time {told.wall_s:.1f} s; the slowest arm ({SLOWEST.name}) alone {alone_s:.1f} s: "
         f"**{told.wall_s / alone_s:.2f} x**.",

@@ -84,8 +84,8 @@ twin = Candidate(
 )  # fmt: skip
 careful = Candidate(
     name="careful", model="anthropic/careful", skill=0.78, latency_s=0.6, prompt_usd=3.0,
-    completion_usd=15.0, requests_per_minute=2_000,
+    completion_usd=15.0, requests_per_minute=1_200,
 )  # fmt: skip
 
 ALL = (swift, quick, steady, twin, careful)
-SLOWEST = careful  # 3,000 calls at 2,000 a minute
+SLOWEST = careful  # 3,000 calls at 1,200 a minute
