@@ -17,6 +17,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 NEEDED = ("torch", "transformers", "trl", "peft", "datasets")
 INSTALL = "pip install 'funcforge[finetune]'"
+_ENDING_S = 2.0  # what a worker gets for ending by itself
 LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _WORKER = "funcforge.adapters.local.worker"
 # what a worker may know of this process's environment: no key is among it
@@ -87,10 +88,15 @@ class Worker:
             yield json.loads(line)
 
     async def aclose(self) -> int:
-        """Kill it, and return its exit code."""
+        """End it, and return its exit code."""
         with anyio.CancelScope(shield=True):
+            with suppress(OSError):
+                await self._in.aclose()  # it ends by itself then, unless it is stuck
+            with anyio.move_on_after(_ENDING_S):
+                await self._process.wait()
             with suppress(ProcessLookupError):
-                self._process.kill()
+                if self._process.returncode is None:
+                    self._process.kill()
             code = await self._process.wait()
             await self._process.aclose()
         return code

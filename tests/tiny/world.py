@@ -163,13 +163,17 @@ async def simulated_critic(task: Task, episode: Episode) -> Score:
     around, by the text of the episode.
     """
     verdict = plausible(task.prompt, episode.answer or "")
-    unsure = random.Random(f"{task.prompt}\x00{episode.answer}\x00{episode.job.repeat}")
-    return Score(value=float(verdict != (unsure.random() < 0.1)))
+    return Score(value=float(verdict != (_chance("critic", task, episode) < 0.1)))
 
 
 async def random_critic(task: Task, episode: Episode) -> Score:
     """Judge by chance; about as many are good as the other critic finds."""
-    return Score(value=float(random.Random(f"{episode.id}").random() < 0.45))
+    return Score(value=float(_chance("random", task, episode) < 0.5))
+
+
+def _chance(who: str, task: Task, episode: Episode) -> float:
+    """A number in [0, 1) that follows from the call alone: equal calls are judged alike."""
+    return random.Random(f"{who}\x00{task.prompt}\x00{episode.answer}").random()
 
 
 def plausible(prompt: str, answer: str) -> bool:
