@@ -39,12 +39,6 @@ from ..engine.training_settings import TrainingSettings
 from ..engine.workspace import PYTHON, AgentSettings
 from .config import AccountLimits, Config
 from .config.sections import CriticConfig
-from .finetuning import (
-    make_finetune_optimizer,
-    open_tuner,
-    tuning_patience,
-    with_local_models,
-)
 from .resuming import check_new, check_resumable
 
 if TYPE_CHECKING:
@@ -297,6 +291,7 @@ async def _open_parts(
     config: Config, stack: AsyncExitStack, store: Store | None, judge: _Judge, *, offline: bool
 ) -> Parts:
     from ..storage.database import open_store
+    from .finetuning import open_tuner, tuning_patience, with_local_models
     from .models.litellm import LiteLLMModel
     from .models.settings import ModelSettings
     from .sandboxes.opening import open_sandbox
@@ -444,6 +439,8 @@ def make_optimizer(config: Config) -> Optimizer:
     if optimizer.kind == "instructions":
         return make_instruction_optimizer(config)
     if optimizer.kind == "finetune":
+        from .finetuning import make_finetune_optimizer
+
         return make_finetune_optimizer(config)
     if ":" in optimizer.kind:
         made: Optimizer = load_callable(optimizer.kind, key="optimizer.kind")()

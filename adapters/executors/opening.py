@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from ...engine.errors import ConfigError
 from .. import wiring
 from ..config import Config
 from ..models.litellm import LiteLLMModel
@@ -28,9 +29,17 @@ async def open_workers(config: Config) -> AsyncGenerator[Crew]:
     """Begin to start the workers of a run.
 
     Raises:
-        ConfigError: The cluster cannot be reached, or is not as this process.
+        ConfigError: The cluster cannot be reached, or is not as this process; or a model runs in
+            this very process, where workers cannot ask it.
     """
     executor = config.executor
+    local = sorted(name for name in config.models_used if name.startswith("local/"))
+    if local:
+        raise ConfigError(
+            f'is "{executor.kind}", but {local[0]} runs in one process and fills all its cores: '
+            'set "local"',
+            key="executor.kind",
+        )
     async with AsyncExitStack() as stack:
         workplace: Workplace = Processes()
         useful = useful_workers(config.limits.in_flight)

@@ -1,9 +1,9 @@
 """How many episodes a second, and what does one cost?
 
 Whole runs of the engine, recorded in SQLite, against a provider on raw sockets that answers after
-0.2 s. All arms run in turns; medians are shown, with the lowest and highest. A run is looked at
-between its first tenth, in which the limiter feels its way up, and its last. CPU is of the run's
-process and its workers; the provider's is said apart.
+0.2 s. All arms run in turns; medians are shown, with the lowest and highest. The rate is that
+between the first tenth of a run, in which the limiter feels its way up, and the last; CPU is of the
+whole run, of its process and its workers; the provider's is said apart.
 
     python -m benchmarks.throughput.episodes single    one call an episode, beside bare aiohttp
     python -m benchmarks.throughput.episodes tools     three calls, two of the sandbox
@@ -35,6 +35,7 @@ from .server import Served, served
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 LATENCY_S = 0.2
+SCALE = float(os.environ.get("SCALE", "1"))  # of the numbers of episodes, for a busy machine
 
 
 @dataclass(slots=True)
@@ -75,9 +76,7 @@ class Window:
     """A sink that looks at the clocks when a tenth of the episodes is done, and nine tenths."""
 
     def __init__(self, episodes: int, provider: Served) -> None:
-        self.looks: list[Look] = []
-        self.between = 0
-        self._marks = (episodes // 10, episodes * 9 // 10)
+        self._marks = (episodes // 10, episodes * 9 // 10, episodes)
         self._count = 0
         self._provider = provider
         self._others = [
@@ -85,6 +84,7 @@ class Window:
             for process in psutil.Process().children(recursive=True)
             if process.pid != provider.pid
         ]
+        self.looks = [look(provider, self._others)]
 
     async def handle(self, event: Event) -> None:
         """Count an episode."""
@@ -99,13 +99,13 @@ class Window:
 
     def keep(self, found: Found) -> None:
         """Work the rates out."""
-        first, last = self.looks
-        episodes = self._marks[1] - self._marks[0]
-        found.per_s.append(episodes / (last.wall_s - first.wall_s))
-        driver_ms = 1000 * (last.driver_s - first.driver_s) / episodes
+        start, first, last, end = self.looks
+        begun, nearly, episodes = self._marks
+        found.per_s.append((nearly - begun) / (last.wall_s - first.wall_s))
+        driver_ms = 1000 * (end.driver_s - start.driver_s) / episodes
         found.driver_ms.append(driver_ms)
-        found.cpu_ms.append(driver_ms + 1000 * (last.family_s - first.family_s) / episodes)
-        found.provider_ms.append(1000 * (last.provider_s - first.provider_s) / episodes)
+        found.cpu_ms.append(driver_ms + 1000 * (end.family_s - start.family_s) / episodes)
+        found.provider_ms.append(1000 * (end.provider_s - start.provider_s) / episodes)
 
 
 async def run_arm(
@@ -174,7 +174,7 @@ async def compare(
     async with served(LATENCY_S, calls=calls) as provider:
         for repeat in range(repeats + 1):  # the first round warms up
             for (arm, episodes, in_flight), one in zip(arms, found, strict=True):
-                count = episodes if repeat else max(episodes // 5, 100)
+                count = max(int(episodes * SCALE * (1.0 if repeat else 0.2)), 100)
                 if arm is None:
                     await run_bare(count, in_flight, provider, one, keep=repeat > 0)
                 else:
