@@ -120,6 +120,8 @@ def test_nothing_of_the_values_inside_is_left_untested() -> None:
     for value in (SCORE, SCORE.judgement, USAGE, MESSAGES[1], EPISODE.calls[0]):
         assert value is not None
         for field in dataclasses.fields(value):
+            if not field.compare:  # a hint for the sending side alone
+                continue
             tested = value if field.name != "tool_call_id" else MESSAGES[2]
             assert getattr(tested, field.name) != field.default, field.name
 
