@@ -276,7 +276,8 @@ async def test_a_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(
     asked = [text for text, _, _ in benches.trace(workers.folder)]
     again = len(asked) - len(set(asked))
     lost = await store.lost("run")
-    assert again == lost.calls > 0  # the calls in flight in that worker, and no others
+    # the calls in flight in that worker, and no others; a leave to send may have come too late
+    assert 0 < again <= lost.calls
 
 
 async def test_a_dead_worker_is_replaced(processes: Place) -> None:
