@@ -32,9 +32,9 @@ setup: .venv/.ready ## make .venv with the pinned packages
 	@touch .venv/.ready
 
 finetune: setup ## install what fine-tuning on this machine takes: torch, transformers, trl, peft
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 2> /dev/null
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  -r requirements-finetune.txt 2> /dev/null
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 \
+	   && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	     -r requirements-finetune.txt; } > .venv/finetune.log 2>&1 || { cat .venv/finetune.log; exit 1; }
 
 sandbox: ## install bubblewrap, the sandbox, if it is missing
 	@command -v bwrap > /dev/null || { \

@@ -68,15 +68,15 @@ def check_config(config: Config) -> Iterator[Check]:
 
     The config itself, its files and prompts were checked by loading it. No model is asked.
     """
-    from . import wiring
+    from . import parts
 
     yield _try("tasks", lambda: _count_tasks(config))
     yield _scorer(config)
     if (world := config.environment) is not None:
-        yield _try("environment", lambda: _made(wiring.make_environment(config), world.kind))
-    yield _try("agent", lambda: _made(wiring.make_agent(config), config.agent.kind))
+        yield _try("environment", lambda: _made(parts.make_environment(config), world.kind))
+    yield _try("agent", lambda: _made(parts.make_agent(config), config.agent.kind))
     if config.tasks.train is not None:
-        yield _try("optimizer", lambda: _made(wiring.make_optimizer(config), config.optimizer.kind))
+        yield _try("optimizer", lambda: _made(parts.make_optimizer(config), config.optimizer.kind))
     yield from _models(config)
     yield _writable(Path(config.store.path))
 
@@ -178,16 +178,19 @@ def _models(config: Config) -> Iterator[Check]:
         wanted.setdefault(config.scorer.model, "scorer")
     if config.critic:
         wanted.setdefault(config.critic.model, "critic")
-    from . import wiring
+    from . import providers
 
     for model, role in wanted.items():
-        yield _try(f"model of the {role}", lambda model=model: wiring.describe_model(config, model))  # type: ignore[misc]
+        yield _try(
+            f"model of the {role}",
+            lambda model=model: providers.describe_model(config, model),  # type: ignore[misc]
+        )
 
 
 def _count_tasks(config: Config) -> str:
-    from . import wiring
+    from . import parts
 
-    splits = wiring.load_tasks(config)
+    splits = parts.load_tasks(config)
     found = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return ", ".join(f"{len(tasks):,} {name}" for name, tasks in found.items() if tasks is not None)
 
@@ -199,9 +202,9 @@ def _scorer(config: Config) -> Check:
 
     def look() -> str:
         nonlocal fix
-        from . import wiring
+        from . import parts
 
-        scorer = wiring.make_scorer(config, _no_judge)
+        scorer = parts.make_scorer(config, _no_judge)
         if kind in _NOT_TRIED:
             return kind
         task = _first_task(config)
@@ -222,10 +225,10 @@ async def _no_judge(scope: str, request: Request) -> Reply:
 
 
 def _first_task(config: Config) -> Task | None:
-    from . import wiring
+    from . import parts
 
     try:
-        splits = wiring.load_tasks(config)
+        splits = parts.load_tasks(config)
     except FuncforgeError:
         return None  # told by the check of the tasks
     tasks = splits.train or splits.validation or splits.test

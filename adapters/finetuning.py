@@ -70,8 +70,8 @@ async def open_tuner(config: Config, stack: AsyncExitStack) -> Tuner | None:
             threads=tuning.threads,
         )
         return await stack.enter_async_context(LocalTuner(local))
+    from .providers import settings_of_model
     from .tuners.provider import ProviderTuner, ProviderTuning
-    from .wiring import settings_of_model
 
     return await stack.enter_async_context(
         ProviderTuner(

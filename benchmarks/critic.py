@@ -20,7 +20,7 @@ from statistics import fmean
 from typing import Any
 
 import anyio
-from funcforge.adapters import wiring
+from funcforge.adapters import parts
 from funcforge.adapters.config import Config
 from funcforge.adapters.models.embedded import MODELS
 from funcforge.adapters.scorers.make import make_scorer
@@ -123,28 +123,28 @@ async def train(arm: str, seed: int) -> Trial:
     """Run one training."""
     started_s = time.monotonic()
     used = config(ARMS[arm], seed)
-    splits = wiring.load_tasks(used)
+    splits = parts.load_tasks(used)
     desk, store = _Desk(), MemoryStore()
     gold = make_scorer(ScorerSettings(kind="api_bank"))
-    parts = Parts(
+    made = Parts(
         model=Embedded(),
         store=store,
         sandbox=NoSandbox(),  # type: ignore[arg-type]
-        scorer=wiring.with_critic(used, gold, desk),
-        agent=wiring.make_agent(used),
-        agent_settings=wiring.agent_settings(used),
-        agent_limits=wiring.agent_limits(used),
-        environment=wiring.make_environment(used),
+        scorer=parts.with_critic(used, gold, desk),
+        agent=parts.make_agent(used),
+        agent_settings=parts.agent_settings(used),
+        agent_limits=parts.agent_limits(used),
+        environment=parts.make_environment(used),
         in_flight=256,
     )
     training = Training(
-        settings=wiring.training_settings(used),
+        settings=parts.training_settings(used),
         splits=splits,
-        optimizer=wiring.make_optimizer(used),
-        acceptance=wiring.make_acceptance(used),
+        optimizer=parts.make_optimizer(used),
+        acceptance=parts.make_acceptance(used),
     )
     record = RunRecord(id="run", kind="train", name=arm, config=used.record(), seed=seed)
-    desk.run = run = Run(record, parts, training.work())
+    desk.run = run = Run(record, made, training.work())
     async with run:
         outcome = await run.wait()
     if outcome.value is None:

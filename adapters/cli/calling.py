@@ -53,8 +53,8 @@ def call(file: Path, name: str, arguments: str, overrides: Sequence[str], *, as_
 async def _call(
     function: Function, values: Mapping[str, Any], settings: SandboxConfig
 ) -> CallResult:
+    from ..parts import sandbox_settings
     from ..sandboxes.opening import open_sandbox
-    from ..wiring import sandbox_settings
 
     # only what the file imports is loaded beforehand; what is not allowed stays refused
     packages = tuple(name for name in settings.packages if name in function.packages)

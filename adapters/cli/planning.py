@@ -42,7 +42,7 @@ def undecidable(config: Config) -> str | None:
 
     Every episode takes a call at least. Asked before a training starts.
     """
-    from ..wiring import ALPHA_POLICIES
+    from ..parts import ALPHA_POLICIES
 
     calls, training = config.budget.calls, config.training
     if calls is None or training.acceptance not in ALPHA_POLICIES:
@@ -61,7 +61,7 @@ def undecidable(config: Config) -> str | None:
 
 
 def _deciding_tasks(config: Config) -> int:
-    from ..wiring import load_tasks
+    from ..parts import load_tasks
 
     splits = load_tasks(config)
     deciding = splits.validation if config.training.accept_on == "validation" else splits.train

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 
 from ...engine.errors import ConfigError
-from .. import wiring
+from .. import parts, providers
 from ..config import Config
 from ..models.litellm import LiteLLMModel
 from ..models.settings import ModelSettings
@@ -67,35 +67,35 @@ async def open_bench(given: Mapping[str, Any], desk: Desk) -> AsyncGenerator[Ben
     config = Config.model_validate(given["config"])
     default = ModelSettings(timeout_s=config.limits.call_timeout_s)
     async with (
-        LiteLLMModel(wiring.model_settings(config), default=default) as model,
+        LiteLLMModel(providers.model_settings(config), default=default) as model,
         anyio.create_task_group() as loading,
     ):
-        if wiring.needs_litellm(config):
+        if providers.needs_litellm(config):
             loading.start_soon(model.load)
         async with (
             open_sandbox(_share(config, given["workers"])) as sandbox,
-            wiring.make_scorer(config, desk) as scorer,
+            parts.make_scorer(config, desk) as scorer,
         ):
-            if wiring.needs_litellm(config):
+            if providers.needs_litellm(config):
                 await model.load()
             model.describe(config.agent.model)
             yield Bench(
-                agent=wiring.make_agent(config),
-                settings=wiring.agent_settings(config),
-                limits=wiring.agent_limits(config),
-                scorer=wiring.with_critic(config, scorer, desk),
+                agent=parts.make_agent(config),
+                settings=parts.agent_settings(config),
+                limits=parts.agent_limits(config),
+                scorer=parts.with_critic(config, scorer, desk),
                 sandbox=sandbox,
                 model=model,
                 timeout_s=config.limits.episode_timeout_s,
-                environment=wiring.make_environment(config),
-                environment_timeout_s=wiring.environment_timeout_s(config),
+                environment=parts.make_environment(config),
+                environment_timeout_s=parts.environment_timeout_s(config),
                 seed=config.seed,
             )
 
 
 def _share(config: Config, workers: int) -> SandboxSettings:
     """Return the sandbox's settings for one worker: together they take what one process would."""
-    settings = wiring.sandbox_settings(config)
+    settings = parts.sandbox_settings(config)
     return replace(
         settings,
         parallel=math.ceil(settings.cores / workers),

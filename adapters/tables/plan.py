@@ -217,7 +217,7 @@ def _run_id(table: str, row: str, seed: int, config: Config) -> str:
 
 def _task_hashes(config: Config) -> dict[str, str]:
     """Open the tasks, which checks every row, and return what they are."""
-    from ..wiring import load_tasks, task_hashes
+    from ..parts import load_tasks, task_hashes
 
     return task_hashes(load_tasks(config))
 

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 from funcforge import open_training
-from funcforge.adapters import wiring
+from funcforge.adapters import parts, wiring
 from funcforge.adapters.config import load_config
 from funcforge.adapters.models import loading
 
@@ -82,7 +82,7 @@ async def test_the_loop_goes_on_while_tasks_are_read_and_litellm_loads(
     def stop(*arguments: Any) -> Any:
         raise Enough
 
-    monkeypatch.setattr(wiring, "load_tasks", slow("tasks", wiring.load_tasks))
+    monkeypatch.setattr(wiring, "load_tasks", slow("tasks", parts.load_tasks))
     monkeypatch.setattr(loading, "load_litellm", slow("litellm", lambda: None))
     monkeypatch.setattr(wiring, "make_optimizer", stop)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from funcforge.adapters.config import Config, load_config
-from funcforge.adapters.wiring import load_callable, make_environment, retry_settings
+from funcforge.adapters.parts import load_callable, make_environment
+from funcforge.adapters.providers import retry_settings
 from funcforge.engine.errors import ConfigError
 
 

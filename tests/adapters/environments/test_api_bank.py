@@ -15,8 +15,8 @@ from funcforge.adapters.environments.api_bank import ApiBank
 from funcforge.adapters.environments.api_bank.apis import APIS
 from funcforge.adapters.environments.api_bank.checkers import correct
 from funcforge.adapters.environments.api_bank.official import read_call, spell_call, typed
+from funcforge.adapters.parts import make_environment, world_tools
 from funcforge.adapters.scorers.api_bank import api_bank as score
-from funcforge.adapters.wiring import make_environment, world_tools
 from funcforge.engine.agents.settings import DialogueSettings
 from funcforge.engine.agents.tool_calling import ToolCallingAgent
 from funcforge.engine.environment import open_world
