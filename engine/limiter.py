@@ -21,6 +21,7 @@ SLOWDOWN = 3.0  # latency over the usual one by this factor counts as congestion
 RECENT = 20  # answers that tell the latency now; replies differ in length, so one tells nothing
 USUAL = 64  # answers that tell the usual one; the first to come back are always the quick ones
 SHARE_WEIGHT = 0.1  # of one answer in the share of its tokens that a call uses
+ROUNDING_S = 1e-6  # of the clock: no wait
 COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
 
 
@@ -75,6 +76,16 @@ class Permit:
         self.outcome = "error"
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Waiter:
+    """One call in the queue."""
+
+    tokens: int
+    turn: anyio.Event = field(default_factory=anyio.Event)  # let out, or first in the queue
+    charged: float | None = None  # tokens, once it is let out
+    sent_s: float = 0.0
+
+
 class AccountLimiter:
     """One provider account: concurrency found by slow start, then AIMD; rates by token buckets.
 
@@ -102,9 +113,8 @@ class AccountLimiter:
         self._slow_start = True
         self._reason = "start"
         self._in_flight = 0
-        self._waiting = 0
         self._bound = False  # whether calls wait for the limit: only then it is worth raising
-        self._turn = anyio.Lock(fast_acquire=True)
+        self._queue: deque[_Waiter] = deque()
         self._released = Change()
         self._not_before_s = 0.0
         self._decreased_s = -COOL_DOWN_S
@@ -128,7 +138,7 @@ class AccountLimiter:
             account=self._account,
             limit=int(self._limit),
             in_flight=self._in_flight,
-            waiting=self._waiting,
+            waiting=len(self._queue),
             reason=self._why(),
         )
 
@@ -147,20 +157,22 @@ class AccountLimiter:
         Args:
             check: Raises if the call is not to be sent any more; asked before each wait.
         """
-        self._waiting += 1
+        waiter = _Waiter(tokens=tokens)
+        self._queue.append(waiter)
         try:
-            async with self._turn:
-                await self._wait_for_room(tokens, check)
-                charged = tokens * self._used_share
-                now_s = self._clock.monotonic_s()
-                self._pace.take(now_s)
-                for bucket, counts_tokens in self._buckets:
-                    bucket.take(charged if counts_tokens else 1, now_s)
-                self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
-                self._in_flight += 1
-        finally:
-            self._waiting -= 1
-        permit = Permit(sent_s=now_s)
+            while waiter.charged is None:
+                if self._queue[0] is waiter:
+                    await self._wait_for_room(tokens, check)
+                    self._let_out()
+                else:
+                    await waiter.turn.wait()
+            if check is not None:
+                check()
+        except BaseException:
+            self._leave(waiter)
+            raise
+        charged = waiter.charged
+        permit = Permit(sent_s=waiter.sent_s)
         try:
             yield permit
         finally:
@@ -171,6 +183,49 @@ class AccountLimiter:
             self._released.tell()
         if self._notify is not None and int(self._limit) < before:
             await self._notify(self.view)
+
+    def _let_out(self) -> None:
+        """Let the first of the queue out, and at once whoever follows and has room.
+
+        One after the other would take a turn of the event loop each: hundreds that begin
+        together would leave no faster than the loop turns, which under load is slow.
+        """
+        now_s = self._clock.monotonic_s()
+        while self._queue:
+            waiter = self._queue.popleft()
+            waiter.charged = waiter.tokens * self._used_share
+            waiter.sent_s = now_s
+            self._pace.take(now_s)
+            for bucket, counts_tokens in self._buckets:
+                bucket.take(waiter.charged if counts_tokens else 1, now_s)
+            self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
+            self._in_flight += 1
+            waiter.turn.set()
+            if self._queue and (
+                self._in_flight >= int(self._limit)
+                or self._wait_s(self._queue[0].tokens, now_s) > ROUNDING_S
+            ):
+                self._queue[0].turn.set()  # it is the first now, and waits for the room
+                return
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Forget one that gave up."""
+        if waiter.charged is not None:
+            self._in_flight -= 1
+            self._released.tell()
+            return
+        was_first = self._queue[0] is waiter
+        self._queue.remove(waiter)
+        if was_first and self._queue:
+            self._queue[0].turn.set()
+
+    def _wait_s(self, tokens: int, now_s: float) -> float:
+        """Return how long the rate makes a call wait."""
+        units = tokens * self._used_share
+        wait_s = max(0.0, self._not_before_s - now_s, self._pace.wait_s(now_s))
+        for bucket, counts_tokens in self._buckets:
+            wait_s = max(wait_s, bucket.wait_s(units if counts_tokens else 1, now_s))
+        return wait_s
 
     def _settle(self, asked: int, charged: float, permit: Permit) -> None:
         """Charge what a call used, and learn how much of the asked the calls use."""
@@ -188,11 +243,8 @@ class AccountLimiter:
             if check is not None:
                 check()
             now_s = self._clock.monotonic_s()
-            units = tokens * self._used_share
-            wait_s = max(0.0, self._not_before_s - now_s, self._pace.wait_s(now_s))
-            for bucket, counts_tokens in self._buckets:
-                wait_s = max(wait_s, bucket.wait_s(units if counts_tokens else 1, now_s))
-            if wait_s > 1e-6:  # rounding of the clock, not a wait
+            wait_s = self._wait_s(tokens, now_s)
+            if wait_s > ROUNDING_S:
                 with anyio.move_on_after(wait_s):
                     await self._released.wait()  # an answer may give tokens back
             elif self._in_flight >= int(self._limit):
@@ -231,7 +283,7 @@ class AccountLimiter:
         quick = sorted(self._recent)[len(self._recent) // 4]
         slow = self._answers > USUAL and quick > max(SLOWDOWN * self._best_latency_s, 0.05)
         # where nothing waits, the last to come back are the slow ones, and a limit helps nobody
-        slow = slow and self._waiting > 0
+        slow = slow and len(self._queue) > 0
         if slow and permit.sent_s > self._decreased_s + COOL_DOWN_S and self._limit > 4:
             self._slow_start = False
             self._decrease(now_s, "latency rises", DECREASE)
