@@ -7,6 +7,7 @@ from collections import deque
 BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 WINDOW_S = 10.0  # over which the rate that a provider takes is measured
 FEWEST = 10  # calls that make a measurement
+TOLERANCE = 0.03  # share of refused calls that tells nothing: some providers refuse at random
 CAUTION = 0.97  # of what was measured at a refusal
 LINEAR_PER_S = 0.002  # growth since the last refusal: slow, while what was measured is near
 CUBIC_S = 40.0  # and then faster and faster, should it have been far off
@@ -56,6 +57,7 @@ class Pace:
     def __init__(self) -> None:
         # when the calls of the last WINDOW_S were sent that were not refused, or not yet
         self._sent_s: deque[float] = deque()
+        self._refusals_s: deque[float] = deque()  # since the last slow-down
         self._first_s: float | None = None
         self._base: float | None = None  # calls per second at the last refusal
         self._refused_s = 0.0
@@ -93,13 +95,19 @@ class Pace:
         self._forget(now_s)
         if sent_s in self._sent_s:
             self._sent_s.remove(sent_s)
-        if len(self._sent_s) < FEWEST or self._first_s is None:
+        self._refusals_s.append(now_s)
+        sent = len(self._sent_s)
+        tolerated = TOLERANCE * (sent + len(self._refusals_s))
+        if sent < FEWEST or self._first_s is None or len(self._refusals_s) <= tolerated:
             return
         span_s = min(WINDOW_S, now_s - self._first_s)
         if span_s > 0:
             self._base = CAUTION * len(self._sent_s) / span_s
             self._refused_s = now_s
+            self._refusals_s.clear()
 
     def _forget(self, now_s: float) -> None:
         while self._sent_s and self._sent_s[0] < now_s - WINDOW_S:
             self._sent_s.popleft()
+        while self._refusals_s and self._refusals_s[0] < now_s - WINDOW_S:
+            self._refusals_s.popleft()

@@ -150,6 +150,32 @@ def test_an_unknown_rate_is_found_with_few_refusals(
     simulate(scenario)
 
 
+def test_refusals_at_random_do_not_slow_it_down_for_good() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        limiter = Limiter(RateLimits(in_flight=64), clock=clock)
+        rng = random.Random(1)
+        left = 4000
+
+        async def work() -> None:
+            nonlocal left
+            while left > 0:
+                async with limiter.account("a").permit(100) as permit:
+                    if rng.random() < 0.02:  # whatever the rate
+                        permit.refused(None)
+                        continue
+                    await anyio.sleep(0.4)
+                    left -= 1
+                    permit.answered(0.4)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(64):
+                group.start_soon(work)
+
+        assert clock.monotonic_s() < 120  # 25 s were there no refusals
+
+    simulate(scenario)
+
+
 def test_it_starts_politely_and_reaches_a_large_limit_fast() -> None:
     async def scenario(clock: VirtualClock) -> None:
         provider = Provider(clock, concurrent=10_000, per_minute=1e9)
