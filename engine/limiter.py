@@ -259,10 +259,9 @@ class AccountLimiter:
             if permit.retry_after_s is not None:
                 self._not_before_s = max(self._not_before_s, now_s + permit.retry_after_s)
             refused = permit.outcome == "refused"
-            if refused:
-                self._pace.refused(permit.sent_s, now_s)
+            telling = not refused or self._pace.refused(permit.sent_s, now_s)
             # one decrease for all the calls that were sent under the old limit
-            if permit.sent_s > self._decreased_s:
+            if telling and permit.sent_s > self._decreased_s:
                 factor = REFUSED if refused else DECREASE
                 self._decrease(now_s, "provider asked for fewer calls", factor)
         elif permit.outcome == "ok" and permit.latency_s is not None:

@@ -12,6 +12,8 @@ CAUTION = 0.97  # of what was measured at a refusal
 LINEAR_PER_S = 0.002  # growth since the last refusal: slow, while what was measured is near
 CUBIC_S = 40.0  # and then faster and faster, should it have been far off
 CUBIC_SHARE = 0.3
+IN_VAIN = 10  # slow-downs in a row, each before the last one was made up for: the rate is not why
+FREE_S = 60.0  # how long the rate is then left alone
 
 
 class Bucket:
@@ -61,6 +63,9 @@ class Pace:
         self._first_s: float | None = None
         self._base: float | None = None  # calls per second at the last refusal
         self._refused_s = 0.0
+        self._before = 0.0  # calls per second that were believed fine at the last slow-down
+        self._in_vain = 0
+        self._free_until_s = 0.0
         self._next_s = 0.0  # when the next call may leave
 
     def per_s(self, now_s: float) -> float | None:
@@ -85,26 +90,42 @@ class Pace:
             # what was not used for a moment is caught up, as far as a burst goes
             self._next_s = max(self._next_s, now_s - BURST_S) + 1.0 / per_s
 
-    def refused(self, sent_s: float, now_s: float) -> None:
-        """Slow down to what the provider took just before.
+    def refused(self, sent_s: float, now_s: float) -> bool:
+        """Slow down to what the provider took just before, if refusals are more than chance.
 
         Args:
             sent_s: When the refused call left.
             now_s: Now.
+
+        Returns:
+            Whether they are.
         """
         self._forget(now_s)
         if sent_s in self._sent_s:
             self._sent_s.remove(sent_s)
         self._refusals_s.append(now_s)
         sent = len(self._sent_s)
-        tolerated = TOLERANCE * (sent + len(self._refusals_s))
-        if sent < FEWEST or self._first_s is None or len(self._refusals_s) <= tolerated:
-            return
-        span_s = min(WINDOW_S, now_s - self._first_s)
-        if span_s > 0:
-            self._base = CAUTION * len(self._sent_s) / span_s
-            self._refused_s = now_s
-            self._refusals_s.clear()
+        if len(self._refusals_s) <= TOLERANCE * (sent + len(self._refusals_s)):
+            return False
+        span_s = min(WINDOW_S, now_s - (self._first_s or 0.0))
+        # calls that left before the last slow-down tell nothing of it
+        since = sum(at_s > self._refused_s for at_s in self._sent_s)
+        known = self._base is None or (sent_s > self._refused_s and since >= FEWEST)
+        if known and sent >= FEWEST and span_s > 0 and now_s >= self._free_until_s:
+            self._slow_down(CAUTION * sent / span_s, now_s)
+        return True
+
+    def _slow_down(self, per_s: float, now_s: float) -> None:
+        now_per_s = self.per_s(now_s)
+        self._in_vain = self._in_vain + 1 if now_per_s and now_per_s < self._before else 0
+        self._before = now_per_s or per_s
+        self._base = per_s
+        self._refused_s = now_s
+        self._refusals_s.clear()
+        if self._in_vain >= IN_VAIN:
+            # refusals that go on however slowly calls leave: slower and slower helps nobody
+            self._base, self._before, self._in_vain = None, 0.0, 0
+            self._free_until_s = now_s + FREE_S
 
     def _forget(self, now_s: float) -> None:
         while self._sent_s and self._sent_s[0] < now_s - WINDOW_S:
