@@ -35,7 +35,7 @@ class Measured:
     told: bool  # whether the config says what the provider allows
     latency_s: float
     used_share: float  # of the allowed rate, after the warm-up
-    limited_share: float  # of all requests
+    limited_share: float  # of the requests after the warm-up
     seconds: float
 
 
@@ -58,12 +58,13 @@ async def measure(folder: Path, *, told: bool, latency_s: float) -> Measured:
     if outcome.status != "done":
         raise RuntimeError(outcome.message)
     began_s, ended_s = entries[0].at_unix_s + WARM_UP_S, entries[-1].at_unix_s - 0.5
-    used = sum(began_s <= e.at_unix_s <= ended_s and e.outcome == "answered" for e in entries)
+    warm = [entry for entry in entries if began_s <= entry.at_unix_s <= ended_s]
+    used = sum(entry.outcome == "answered" for entry in warm)
     return Measured(
         told=told,
         latency_s=latency_s,
         used_share=used / ((ended_s - began_s) * PER_MINUTE / 60),
-        limited_share=sum(entry.outcome == "limited" for entry in entries) / len(entries),
+        limited_share=sum(entry.outcome == "limited" for entry in warm) / len(warm),
         seconds=entries[-1].at_unix_s - entries[0].at_unix_s,
     )
 

@@ -7,7 +7,7 @@ from collections import deque
 BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 WINDOW_S = 10.0  # over which the rate that a provider takes is measured
 FEWEST = 10  # calls that make a measurement
-TOLERANCE = 0.03  # share of refused calls that tells nothing: some providers refuse at random
+TOLERANCE = 0.015  # share of refused calls that tells nothing: some providers refuse at random
 CAUTION = 0.97  # of what was measured at a refusal
 LINEAR_PER_S = 0.002  # growth since the last refusal: slow, while what was measured is near
 CUBIC_S = 40.0  # and then faster and faster, should it have been far off
