@@ -159,7 +159,7 @@ async def measure(calls: int, backend: str) -> list[Measured]:
         packages = str(pool.environment.folder)
         variables = {"PYTHONPATH": packages, "OPENBLAS_NUM_THREADS": "1"}
         wrapped = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev"]
-        wrapped += ["/dev", "--tmpfs", "/tmp", "--die-with-parent", sys.executable]
+        wrapped += ["/dev", "--tmpfs", "/run", "--die-with-parent", sys.executable]
         few = max(calls // 20, 5)
         steps: list[Callable[[str], Awaitable[Measured]]] = [
             lambda w: asyncio.to_thread(cold, "python -c", w, [sys.executable], variables, few),
