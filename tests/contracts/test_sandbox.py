@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -234,6 +235,27 @@ async def f():
 """
 
     result = await sandbox.call(function(code), {})
+
+    assert (result.value, result.error) == ([1, 2], "")
+
+
+async def test_threads_work_beside_many_of_the_same_user(sandbox: Sandbox) -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+def f():
+    with ThreadPoolExecutor(4) as threads:
+        return list(threads.map(abs, [-1, -2]))
+"""
+    idle = threading.Event()
+    others = [threading.Thread(target=idle.wait) for _ in range(64)]
+    for thread in others:
+        thread.start()
+    try:
+        result = await sandbox.call(function(code), {})
+    finally:
+        idle.set()
+        for thread in others:
+            thread.join()
 
     assert (result.value, result.error) == ([1, 2], "")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import kernel, seccomp
-from .limits import Limits, apply_limits, mapped_bytes
+from .limits import Limits, apply_limits, mapped_bytes, threads_of_machine
 
 SCRATCH_FILES = 1_000
 _NOBODY = 65534
@@ -28,6 +28,7 @@ class Confinement:
 
     limits: Limits
     baseline_bytes: int = 0
+    other_threads: int = 0  # that the kernel may count as the child's: those of the same user
     scratch_root: str = ""
     hidden: dict[str, str] = field(default_factory=dict)  # real path -> the one shown
 
@@ -44,12 +45,15 @@ class Confinement:
 
     def fork(self) -> int:
         """Fork a child."""
+        self.other_threads = threads_of_machine()  # not all are the user's, but none is missed
         return kernel.fork()
 
     def apply(self, scratch: str) -> None:
         """Cut the calling child off, for good. Its working folder becomes its scratch."""
         os.chdir(scratch)
-        apply_limits(self.limits, baseline_bytes=self.baseline_bytes)
+        apply_limits(
+            self.limits, baseline_bytes=self.baseline_bytes, other_threads=self.other_threads
+        )
 
 
 @dataclass(kw_only=True)
@@ -86,7 +90,7 @@ class Namespaces(Confinement):
     def needed_fds(self) -> tuple[int, ...]:
         return self.proc_fd, self.own_pids_fd
 
-    def fork(self) -> int:
+    def fork(self) -> int:  # its own namespace of users has no other threads
         kernel.unshare(kernel.NEW_PIDS)
         child = kernel.fork()
         if child:

@@ -27,14 +27,21 @@ class Limits:
         return cls(**data)
 
 
-def apply_limits(limits: Limits, *, baseline_bytes: int) -> None:
-    """Bound the calling process, for good."""
+def apply_limits(limits: Limits, *, baseline_bytes: int, other_threads: int) -> None:
+    """Bound the calling process, for good.
+
+    Args:
+        limits: What it may use.
+        baseline_bytes: What the parent has mapped, which does not count.
+        other_threads: Threads that the kernel counts against this process though they are not
+            its own: it counts those of a user within a namespace of users.
+    """
     memory = baseline_bytes + limits.memory_mb * _MB
     bounds = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_FSIZE: limits.scratch_mb * _MB,
         resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_NPROC: limits.threads,
+        resource.RLIMIT_NPROC: other_threads + limits.threads,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -57,3 +64,9 @@ def mapped_bytes() -> int:
     """Return the size of this process's address space. Needs /proc."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def threads_of_machine() -> int:
+    """Return how many threads run on the whole machine. Needs /proc."""
+    with open("/proc/loadavg", encoding="ascii") as file:
+        return int(file.read().split()[3].partition("/")[2])
