@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .scorers.make import FencedScorer
     from .scorers.model_graded import Judge
 
+# optimizers whose proposals are not drawn anew, or cost a fine-tuning each
+UNSAMPLED = frozenset({"demonstrations", "finetune"})
 # policies that control a false acceptance
 ALPHA_POLICIES = frozenset({"fixed", "sequential", "climbing"})
 
@@ -85,8 +87,18 @@ def evaluated(splits: Splits) -> TaskSet:
 
 
 def training_settings(config: Config) -> TrainingSettings:
-    """Return what the trainer is told."""
+    """Return what the trainer is told.
+
+    Raises:
+        ConfigError: Several proposals a step of an optimizer that would propose the same again.
+    """
     training = config.training
+    if training.candidates > 1 and config.optimizer.kind in UNSAMPLED:
+        raise ConfigError(
+            f"the optimizer {config.optimizer.kind!r} makes one proposal from what it saw, so that"
+            " several would be the same; functions and instructions are sampled from a model",
+            key="training.candidates",
+        )
     return TrainingSettings(
         optimizer_model=config.optimizer_model,
         seed=config.seed,
@@ -98,6 +110,8 @@ def training_settings(config: Config) -> TrainingSettings:
         batch_size=training.batch_size or None,
         repeats=training.repeats,
         samples=training.samples,
+        candidates=training.candidates,
+        first_lap=training.first_lap,
         test_repeats=training.test_repeats,
         accept_on=training.accept_on,
         feedback=config.optimizer.feedback,

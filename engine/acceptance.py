@@ -66,6 +66,12 @@ class Verdict:
         return self.outcome == "better"
 
 
+def joined(earlier: Scores, later: Scores) -> Scores:
+    """Return the outcomes of one version with later ones behind."""
+    more = {task_id: (*earlier.get(task_id, ()), *scores) for task_id, scores in later.items()}
+    return {**earlier, **more}
+
+
 class Acceptance(Protocol):
     """A policy. The trainer asks until it gets a verdict, running the waves in between.
 

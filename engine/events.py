@@ -96,9 +96,10 @@ class EditProposed(Event):
     """One action of the optimizer, applied or refused with the reason it was told."""
 
     step: int
-    action: int  # number within the step, from 0
+    action: int  # number within the proposal, from 0
     edit: Edit | None  # None: the reply held nothing that could be read as an edit
     refused: str = ""  # empty: applied
+    proposal: int = 0  # of the step, where several race
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +211,7 @@ _IDENTITY = {
     "EvaluationFinished": ("evaluation",),
     "CriticDoubted": ("evaluation",),
     "StepStarted": ("step",),
-    "EditProposed": ("step", "action"),
+    "EditProposed": ("step", "proposal", "action"),
     "PromptTrimmed": ("step",),
     "StepDecided": ("step",),
     "StraysDiscarded": ("evaluation",),

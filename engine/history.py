@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .acceptance import Scores
+from .acceptance import joined
 from .episode import Episode
 from .evaluation import Evaluation, Evaluator
 from .optimizer import Batch
@@ -89,10 +89,10 @@ class History:
             planned=sum(map(len, missing.values())),
         )
         if decides and progress.head:
-            more = _joined(progress.head_scores, evaluation.scores)
+            more = joined(progress.head_scores, evaluation.scores)
             progress = replace(progress, head_scores=more)
         elif decides:
-            progress = replace(progress, scores=_joined(progress.scores, evaluation.scores))
+            progress = replace(progress, scores=joined(progress.scores, evaluation.scores))
         if len(missing) == len(self._tasks) and not progress.seen and not progress.head:
             progress = progress.with_summary("after/train", evaluation.summary)
         return self.take(progress, evaluation)
@@ -153,8 +153,3 @@ def _without_gold(episode: Episode) -> Episode:
     if score is None or score.by == "gold" or score.gold is None:
         return episode
     return replace(episode, score=replace(score, gold=None))
-
-
-def _joined(earlier: Scores, later: Scores) -> Scores:
-    more = {task_id: (*earlier.get(task_id, ()), *scores) for task_id, scores in later.items()}
-    return {**earlier, **more}

@@ -8,29 +8,30 @@ the whole flow:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .acceptance import Acceptance, Evidence
 from .bus import EventBus
 from .calls import ModelCalls
 from .checkpoint import Checkpoint
+from .deciding import decided
 from .errors import ConfigError, StoreError
-from .evaluation import Evaluation, Evaluator, summarise, verdicts_of
+from .evaluation import Evaluation, Evaluator, summarise
 from .events import SealedTestCompared, StepDecided, StepStarted
 from .history import History
 from .optimizer import FailedAttempt, Optimizer, Situation
-from .parameters import Parameters, apply
+from .parameters import Parameters
 from .ports import RunStore, Sandbox
 from .progress import Progress, Rejected, Side
+from .proposing import Proposed, Proposer, new_ones
+from .racing import NO_RACE, Raced, race
 from .sealed_test import AFTER, BEFORE, compare_sealed_test
 from .splits import Due, score_all, score_splits
 from .tasks import Splits, TaskSet
 from .training_settings import TrainingSettings
 from .trial import Trial, try_candidate
 from .tuning import Tuning
-from .workbench import StepWorkbench
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,19 @@ class Trainer:
         self._settings = settings
         self._initial = initial
         self._optimizer = optimizer
+        self._proposer = Proposer(
+            optimizer=optimizer,
+            model=settings.optimizer_model,
+            count=settings.candidates,
+            calls=calls,
+            sandbox=sandbox,
+            bus=bus,
+            tuning=tuning,
+        )
         self._acceptance = acceptance
         self._evaluator = evaluator
-        self._calls = calls
-        self._sandbox = sandbox
         self._bus = bus
         self._store = store
-        self._tuning = tuning
         self._known: dict[str, Parameters] = {initial.version: initial}
         self._history = History(
             train,
@@ -179,19 +186,55 @@ class Trainer:
         progress = await self._history.complete(
             progress, self._evaluator, incumbent, ids, decides=self._settings.accept_on == "train"
         )
-        candidate, state = await self._propose(progress, incumbent, ids, step)
-        progress = replace(progress, step=step, optimizer=state)
+        proposed = await self._propose(progress, incumbent, ids, step)
+        progress = replace(progress, step=step, optimizer=proposed[0].state)
+        known = {incumbent.version, *(entry.version for entry in progress.failures)}
+        fresh = new_ones(proposed, known)
+        if not fresh:
+            return await self._nothing_new(progress, incumbent, proposed[0].candidate)
+        raced = await self._race(step, fresh, self._deciding_ids(ids))
+        chosen = fresh[raced.winner]
+        progress = replace(progress, optimizer=chosen.state)
+        trial = await self._try(progress, incumbent, chosen.candidate, ids)
+        progress = await self._decide(progress, chosen.candidate, trial, raced)
+        return self._with_losers(progress, fresh, raced)
+
+    async def _nothing_new(
+        self, progress: Progress, incumbent: Parameters, candidate: Parameters
+    ) -> Progress:
         earlier = next((f for f in progress.failures if f.version == candidate.version), None)
-        if candidate.version == incumbent.version:
+        if earlier is None:
             return await self._undecided(
                 progress, incumbent, candidate, "unchanged", "nothing was proposed"
             )
-        if earlier is not None:
-            # not in the paper: asking the same question again only waits for a lucky answer
-            reason = f"the same set as in step {earlier.step}, which scored {earlier.score:.1%}"
-            return await self._undecided(progress, incumbent, candidate, "rolled_back", reason)
-        trial = await self._try(progress, incumbent, candidate, ids)
-        return await self._decide(progress, candidate, trial)
+        # not in the paper: asking the same question again only waits for a lucky answer
+        reason = f"the same set as in step {earlier.step}, which scored {earlier.score:.1%}"
+        return await self._undecided(progress, incumbent, candidate, "rolled_back", reason)
+
+    async def _race(self, step: int, fresh: Sequence[Proposed], ids: frozenset[str]) -> Raced:
+        """Let the proposals race each other, if there are several."""
+        return await race(
+            self._evaluator,
+            [one.candidate for one in fresh],
+            name=f"{self._settings.accept_on}/{step}",
+            tasks=self._deciding,
+            ids=tuple(ids),
+            seed=f"{self._settings.seed}/{step}",
+            first_lap=self._settings.first_lap,
+        )
+
+    def _with_losers(self, progress: Progress, fresh: Sequence[Proposed], raced: Raced) -> Progress:
+        """Put those that lost the race into the failure record, unless it was begun anew."""
+        if not progress.failures:
+            return progress
+        losers = [
+            Rejected(version=one.candidate.version, score=score, step=progress.step)
+            for place, (one, score) in enumerate(zip(fresh, raced.scores, strict=True))
+            if place != raced.winner and score is not None
+        ]
+        return replace(
+            progress, failures=tuple(sorted((*progress.failures, *losers), key=_by_score))
+        )
 
     async def _confirm(self, progress: Progress) -> Progress:
         """Put the promising version to the proof by itself: a last step without a proposal."""
@@ -209,26 +252,22 @@ class Trainer:
 
     async def _propose(
         self, progress: Progress, incumbent: Parameters, ids: frozenset[str], step: int
-    ) -> tuple[Parameters, Mapping[str, Any]]:
+    ) -> Sequence[Proposed]:
         situation = Situation(
             step=step,
             batch=self._history.batch(incumbent, ids),
             failures=tuple([await self._failed_attempt(entry) for entry in progress.failures]),
             last_verdict=progress.verdicts[-1].reason if progress.verdicts else "",
         )
-        workbench = StepWorkbench(
-            self._settings.optimizer_model,
-            self._calls.scope(f"step/{step}"),
-            self._sandbox,
-            self._bus,
-            self._calls,
-            step,
-            self._tuning,
-        )
-        proposal = await self._optimizer.propose(progress.optimizer, situation, workbench)
-        candidate = apply(proposal.edits, incumbent)
-        self._known[candidate.version] = candidate
-        return candidate, proposal.state
+        proposed = await self._proposer.propose(incumbent, progress.optimizer, situation)
+        self._known.update((one.candidate.version, one.candidate) for one in proposed)
+        return proposed
+
+    def _deciding_ids(self, ids: frozenset[str]) -> frozenset[str]:
+        """Return the tasks that decide about a step whose batch is `ids`."""
+        if self._settings.accept_on == "validation":
+            return frozenset(task.id for task in self._deciding)
+        return ids
 
     async def _try(
         self,
@@ -240,9 +279,7 @@ class Trainer:
         confirm: bool = False,
     ) -> Trial:
         split = self._settings.accept_on
-        if split == "validation":
-            ids = frozenset(task.id for task in self._deciding)
-        tasks = tuple(sorted(ids))
+        tasks = tuple(sorted(self._deciding_ids(ids)))
         evidence = Evidence(
             step=progress.step,
             seed=self._settings.seed,
@@ -264,14 +301,19 @@ class Trainer:
             candidate=candidate,
         )
 
-    async def _decide(self, progress: Progress, candidate: Parameters, trial: Trial) -> Progress:
+    async def _decide(
+        self,
+        progress: Progress,
+        candidate: Parameters,
+        trial: Trial,
+        raced: Raced = NO_RACE,
+    ) -> Progress:
         """Accept, go on from a promising version, or roll back: keep what was built on."""
         verdict = trial.verdict
         accepted = verdict.accepted or not self._settings.roll_back
         outcome = "accepted" if accepted else "promising" if verdict.promising else "rolled_back"
         compared = progress.building if outcome == "rolled_back" else progress.incumbent
         progress = replace(progress, verdicts=(*progress.verdicts, verdict))
-        gold, critic = verdicts_of(trial.episodes)
         if accepted:
             progress = self._accepted(progress, candidate, trial)
         elif verdict.promising:
@@ -293,35 +335,7 @@ class Trainer:
                 scores={**progress.scores, **trial.incumbent},
                 failures=tuple(sorted((*progress.failures, entry), key=_by_score)),
             )
-        await self._bus.publish(
-            StepDecided(
-                run_id="",
-                step=progress.step,
-                outcome=outcome,
-                reason=verdict.reason,
-                incumbent_version=compared,
-                candidate=candidate,
-                incumbent_score=verdict.incumbent_score,
-                score=verdict.candidate_score,
-                incumbent_low=verdict.incumbent_low,
-                incumbent_high=verdict.incumbent_high,
-                score_low=verdict.candidate_low,
-                score_high=verdict.candidate_high,
-                effect=verdict.candidate_score - verdict.incumbent_score,
-                low=verdict.low,
-                high=verdict.high,
-                episodes=verdict.episodes,
-                gold=gold,
-                critic=critic,
-                usage=trial.spent,
-                details={
-                    **verdict.details,
-                    "verdict": verdict.outcome,
-                    "p_value": verdict.p_value,
-                    "alpha": verdict.alpha,
-                },
-            )
-        )
+        await self._bus.publish(decided(progress.step, outcome, compared, candidate, trial, raced))
         if accepted and self._settings.test_every_version and self._splits.test is not None:
             name = f"test/{progress.step}"  # looks at the test set; the report says so
             await score_all(self._evaluator, name, candidate, self._splits.test, 1, keep=False)

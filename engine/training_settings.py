@@ -20,6 +20,8 @@ class TrainingSettings:
     batch_size: int | None = None  # training tasks a step, sampled anew; None: all of them
     repeats: int = 1  # episodes per task in the first evaluation of the incumbent
     samples: int = 1  # episodes of each training task that the optimizer sees (K)
+    candidates: int = 1  # proposals a step; several race each other before one is decided on
+    first_lap: int = 16  # episodes of each of them in the first lap of the race
     test_repeats: int = 1
     accept_on: Literal["train", "validation"] = "train"
     feedback: Feedback = "score"  # what the optimizer may read of a task's target

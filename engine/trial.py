@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from .acceptance import Acceptance, Evidence, Scores, Verdict, Wave
+from .acceptance import Acceptance, Evidence, Scores, Verdict, Wave, joined
 from .episode import Episode
 from .evaluation import Evaluation, Evaluator
 from .parameters import Parameters
@@ -68,8 +68,8 @@ async def try_candidate(
         ours, theirs = found.get("candidate"), found.get("incumbent")
         seen.evidence = replace(
             seen.evidence,
-            candidate=_joined(seen.evidence.candidate, ours.scores if ours else {}),
-            incumbent=_joined(seen.evidence.incumbent, theirs.scores if theirs else {}),
+            candidate=joined(seen.evidence.candidate, ours.scores if ours else {}),
+            incumbent=joined(seen.evidence.incumbent, theirs.scores if theirs else {}),
         )
         seen.episodes.extend(ours.episodes if ours else ())
         seen.evaluations.append(wave_name)
@@ -118,10 +118,3 @@ def selected(tasks: TaskSet, pairs: Pairs) -> Iterator[tuple[Task, int]]:
     for task in tasks:
         for repeat in repeats.get(task.id, ()):
             yield task, repeat
-
-
-def _joined(earlier: Scores, later: Scores) -> Scores:
-    joined = dict(earlier)
-    for task_id, scores in later.items():
-        joined[task_id] = (*joined.get(task_id, ()), *scores)
-    return joined

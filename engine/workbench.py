@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .bus import EventBus
 from .calls import ModelCalls
 from .episode import Episode
 from .errors import ConfigError, InvalidEdit, SandboxError
-from .events import Event
+from .events import EditProposed, Event
 from .functions import Function
 from .messages import Reply, Request, Tool
 from .ports import CallResult, ModelFacts, Sandbox
@@ -21,7 +21,7 @@ from .tuning_jobs import TuningPlan
 
 @dataclass(frozen=True, slots=True)
 class StepWorkbench:
-    """The engine's `Workbench`: one per step."""
+    """The engine's `Workbench`: one per proposal."""
 
     model: str
     scope: CallScope
@@ -30,9 +30,12 @@ class StepWorkbench:
     calls: ModelCalls
     step: int
     tuning: Tuning | None = None  # None: the run has nobody who fine-tunes
+    proposal: int = 0  # of the step, where several race
 
     async def complete(self, request: Request) -> Reply:
         """Ask a model; numbered, journaled, budgeted."""
+        if self.proposal and request.seed is not None:
+            request = replace(request, seed=request.seed + self.proposal)
         return await self.scope.complete(request)
 
     def facts(self) -> ModelFacts:
@@ -65,4 +68,6 @@ class StepWorkbench:
 
     async def publish(self, event: Event) -> None:
         """Put an event on the bus."""
+        if isinstance(event, EditProposed):
+            event = replace(event, proposal=self.proposal)
         await self.bus.publish(event)

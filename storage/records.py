@@ -38,6 +38,7 @@ class EditRecord:
 
     step: int
     action: int
+    proposal: int  # of the step, from 0, where several raced
     edit: Mapping[str, Any] | None  # as `edit_to_json` spells it; None: unreadable
     refused: str = ""  # why; empty: applied
 

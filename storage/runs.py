@@ -262,12 +262,13 @@ class RunReader:
             EditRecord(
                 step=body["step"],
                 action=body["action"],
+                proposal=body["proposal"],
                 edit=body["edit"],
                 refused=body["refused"],
             )
             for body in bodies
         ]
-        return sorted(edits, key=lambda edit: (edit.step, edit.action))
+        return sorted(edits, key=lambda edit: (edit.step, edit.proposal, edit.action))
 
     def _sealed_test(self, run_id: str) -> SealedTest | None:
         found = self._read("events_of", run_id=run_id, event="SealedTestCompared")

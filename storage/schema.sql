@@ -141,7 +141,7 @@ CREATE TABLE decisions (
 
 CREATE TABLE events (
     run_id TEXT NOT NULL,
-    key TEXT NOT NULL,                -- EditProposed/3/0: stored once, however often published
+    key TEXT NOT NULL,                -- EditProposed/3/0/0: stored once, however often published
     event TEXT NOT NULL,
     body TEXT NOT NULL,               -- JSON
     at_unix_s REAL NOT NULL,

@@ -313,6 +313,8 @@ class TrainingConfig(Section):
     # "gold": validation and test go by the scorer, though a critic is learned from
     accept_by: Literal["signal", "gold"] = "signal"
     samples: Count = 1  # K: episodes of each training task that the optimizer sees
+    candidates: Count = 1  # proposals a step; several race, and the winner is decided on
+    first_lap: Count = 16  # episodes of each in the race's first lap; every later lap has twice
 
     epochs: Count = 10  # E: stop after this many accepted improvements
     patience: Annotated[int, Field(ge=0)] = 10  # C: stop after more rejections in a row than this

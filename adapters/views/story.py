@@ -257,7 +257,8 @@ def _edit(record: EditRecord) -> EditLine:
     function = edit.get("function")
     subject = function.get("name") if isinstance(function, Mapping) else edit.get("name", "")
     verb = VERBS.get(str(edit.get("edit")), "no readable edit")
-    return EditLine(text=f"{verb} {subject or ''}".strip(), refused=record.refused)
+    which = f"proposal {record.proposal + 1}: " if record.proposal else ""
+    return EditLine(text=which + f"{verb} {subject or ''}".strip(), refused=record.refused)
 
 
 def _tests(view: RunView, steps: int) -> Iterator[tuple[int, Scored]]:

@@ -158,4 +158,4 @@ class Climb:
         self.head_total[rows] = self.head_count[rows] = 0
         old.total[rows], old.count[rows] = self.won[rows], self.tried[rows]
         old.rounds[rows] = old.fresh_total[rows] = 0
-        old.log_wealths[rows] = 0
+        old.wealths[rows] = 1

@@ -49,6 +49,7 @@ class Gate:
         self.incumbent = betting.IncumbentBets(zeros, zeros, self.mu, policy.gain)
         self.kept = np.ones_like(self.mu)
         self.rejected = np.zeros(self.runs)
+        self.held = np.zeros(self.runs, int)  # proposals that the incumbent has outlived
         self.drift = drift  # by which every fresh outcome of a candidate is luckier
         for _ in range(stored):
             self._round(self.every)
@@ -56,7 +57,7 @@ class Gate:
     @staticmethod
     def grid(truth: Array) -> Array:
         """Return the engine's grid near the true value; a minimum over it stays valid."""
-        return np.clip(truth.mean(-1, keepdims=True) + np.arange(-0.15, 0.1501, 0.005), 0.0, 1.0)
+        return np.clip(truth.mean(-1, keepdims=True) + np.arange(-0.15, 0.1501, 0.0075), 0.0, 1.0)
 
     def _round(self, rows: Rows) -> Array:
         outcomes = self.model.scores(self.rng, self.truth[rows])
@@ -71,7 +72,7 @@ class Gate:
         """Decide on `candidate`, the true task means of one proposal per run."""
         policy, n = self.policy, self.tasks
         before = self.incumbent.rounds.copy()
-        while len(short := np.flatnonzero(self.incumbent.rounds < policy.rounds(0, n))):
+        while len(short := self._short(self.every, 0)):
             self._round(short)
         bets = betting.CandidateBets(
             self.incumbent.total, self.incumbent.count, self.mu, policy.gain, policy.drift
@@ -83,8 +84,7 @@ class Gate:
         won, tried = np.zeros_like(candidate), np.zeros_like(candidate)
         playing = self.every
         for draw in range(policy.longest):
-            needed = policy.rounds(draw, n)
-            while len(short := playing[self.incumbent.rounds[playing] < needed]):
+            while len(short := self._short(playing, draw)):
                 bets.learn(short, self._round(short))
                 against[short] = self.incumbent.log_wealth(short)
             task = drawn[playing, draw]
@@ -109,6 +109,13 @@ class Gate:
         self._accept(np.flatnonzero(accepted), candidate, won, tried)
         return Step(accepted, bets.draws.copy(), rounds * n)
 
+    def _short(self, rows: Rows, draw: int) -> Rows:
+        """Return the runs whose incumbent lacks a round before draw `draw`."""
+        most = int(self.held[rows].max(initial=0)) + 1
+        needed = np.array([self.policy.rounds(draw, self.tasks, held) for held in range(most)])
+        short: Rows = rows[self.incumbent.rounds[rows] < needed[self.held[rows]]]
+        return short
+
     def _draws(self, chances: Array) -> NDArray[np.intp]:
         points = self.rng.random((self.runs, self.policy.longest))
         edges = np.cumsum(chances, 1)
@@ -128,12 +135,14 @@ class Gate:
     def _accept(self, rows: Rows, candidate: Array, won: Array, tried: Array) -> None:
         others = np.setdiff1d(self.every, rows)
         self.rejected[others] += 1
+        self.held[others] += 1
+        self.held[rows] = 0
         self.truth[rows] = candidate[rows]
         self.mu[rows] = self.grid(self.truth[rows])
         old = self.incumbent
         old.total[rows], old.count[rows] = won[rows], tried[rows]
         old.rounds[rows] = old.fresh_total[rows] = 0
-        old.log_wealths[rows] = 0
+        old.wealths[rows] = 1
         steps, rejected = self.policy.steps, self.rejected[rows]
         left = np.maximum(1 - rejected / steps, 0.5 ** (rejected - steps + 2) / steps)
         self.kept[rows] = np.minimum(left, 1)[:, None]

@@ -42,6 +42,7 @@ Array = NDArray[np.float64]
 PRIOR_STRENGTH = 1.0  # a + b of the Beta prior of task means; fitted to real repeats: 1.05
 LARGEST_LOSS = 0.98  # a single outcome never takes more than this share of the wealth
 MOST_LOG_WEALTH = 30.0  # more is thrown away: exp must not overflow
+MOST_WEALTH = 1e150  # the same of one bet, on the linear scale: products must not overflow
 MOST_UNEQUAL = 0.2  # of the draws go by spread; more would cap the bets (see `LARGEST_LOSS`)
 
 
@@ -74,10 +75,9 @@ def centres(guess: Array, mean: Array, spread: Array, mu: Array) -> Array:
     return result
 
 
-def log_mixture(log_wealths: Array) -> Array:
+def log_mixture(wealths: Array) -> Array:
     """Return the log of the mean over the bets on axis 1."""
-    largest = log_wealths.max(1, keepdims=True)
-    mixed: Array = np.log(np.exp(log_wealths - largest).mean(1)) + largest[:, 0]
+    mixed: Array = np.log(np.maximum(wealths.mean(1), 1e-300))
     return mixed
 
 
@@ -99,7 +99,7 @@ class IncumbentBets:
         # a bet pays most where bet * episodes is equal on both sides: the incumbent's are smaller
         # as it has several times the candidate's episodes
         self.bets = np.minimum(np.array([0.5, 1.2, 3.0]) * gain, LARGEST_LOSS)
-        self.log_wealths = np.zeros((len(total), len(self.bets), mu.shape[1]))
+        self.wealths = np.ones((len(total), len(self.bets), mu.shape[1]))
 
     def settle(self, rows: NDArray[Any], outcomes: Array) -> None:
         """Settle a round: one outcome of every task in each of the runs `rows`."""
@@ -109,7 +109,8 @@ class IncumbentBets:
         centre = centres(guess, guess.mean(-1, keepdims=True), spread, mu)
         edge = outcomes[:, None, :] - centre
         for index, bet in enumerate(self.bets):
-            self.log_wealths[rows, index] += np.log1p(-bet * edge).sum(-1)
+            grown = self.wealths[rows, index] * (1 - bet * edge).prod(-1)
+            self.wealths[rows, index] = np.minimum(grown, MOST_WEALTH)
         self.total[rows] += outcomes
         self.count[rows] += 1
         self.fresh_total[rows] += outcomes.mean(-1)
@@ -117,7 +118,7 @@ class IncumbentBets:
 
     def log_wealth(self, rows: NDArray[Any]) -> Array:
         """Return the log wealth of the runs `rows` at each value of the nuisance."""
-        return log_mixture(self.log_wealths[rows])
+        return log_mixture(self.wealths[rows])
 
     def mean(self, rows: NDArray[Any]) -> Array:
         """Return the incumbent's mean score over the settled rounds."""
@@ -160,7 +161,7 @@ class CandidateBets:
         # growth-optimal for `gain` and for half of it
         wanted = np.stack([0.5 * gain / self.variance, gain / self.variance], -1)
         self.bets: Array = np.minimum(wanted, cap[:, None])
-        self.log_wealths = np.zeros((len(total), self.bets.shape[1], mu.shape[1]))
+        self.wealths = np.ones((len(total), self.bets.shape[1], mu.shape[1]))
         self._total, self._count = total.astype(float), count.astype(float)
         self._guess = self.start.copy()
         self._mean = self.start.mean(-1)
@@ -175,7 +176,8 @@ class CandidateBets:
         mu = self.mu[rows] if len(self.mu) > 1 else self.mu
         centre = centres(guess[:, None], self._mean[rows, None], self._spread[rows, None], mu)
         edge = weight[:, None] * (outcome[:, None] - centre)
-        self.log_wealths[rows] += np.log1p(self.bets[rows][:, :, None] * edge[:, None, :])
+        grown = self.wealths[rows] * (1 + self.bets[rows][:, :, None] * edge[:, None, :])
+        self.wealths[rows] = np.minimum(grown, MOST_WEALTH)
         self.draws[rows] += 1
         self._sum[rows] += weight * (outcome - self.start[rows, task])
         self._learn(rows, task, outcome)
@@ -203,7 +205,7 @@ class CandidateBets:
 
     def log_wealth(self, rows: NDArray[Any]) -> Array:
         """Return the log wealth of the runs `rows` at each value of the nuisance."""
-        return log_mixture(self.log_wealths[rows])
+        return log_mixture(self.wealths[rows])
 
     def mean(self, rows: NDArray[Any]) -> Array:
         """Return the estimate of the candidate's mean over all tasks.

@@ -40,8 +40,9 @@ class Sequential:
     The episodes of a step are drawn, with known chances, in an order that the run's seed fixes.
     The outcomes are looked at one by one in that order, so that neither the size of the waves nor
     concurrency can change a decision: they only change what is spent beyond it (and, where tasks
-    keep failing, which of them are found to). The incumbent keeps its outcomes and gets `ratio`
-    times as many episodes as the longest step. Those that won its own acceptance serve as guesses
+    keep failing, which of them are found to). The incumbent keeps its outcomes and gets twice as
+    many episodes as the longest step, and `ratio` times as many once it has outlived a proposal
+    or more. Those that won its own acceptance serve as guesses
     only: its score is re-estimated on fresh ones.
 
     Source: see `betting` for the test. The wealth of one gambler over all steps: Ramdas, Grünwald,
@@ -54,7 +55,7 @@ class Sequential:
     miss: float = 0.1  # chance to give up a true `gain` as futile
     episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 2.5 / gain ** 2
     wave: int = 64  # most candidate episodes at once
-    ratio: float = 4.0  # episodes of the incumbent per candidate episode of the longest step
+    ratio: float = 4.0  # most episodes of the incumbent per candidate episode of the longest step
     drift: float = 0.0  # how far the provider's mean may move by itself
     sampled: bool = False  # every step decides on other tasks: the budget is split beforehand
 
@@ -83,9 +84,14 @@ class Sequential:
         """The most candidate episodes that a step takes."""
         return self.episodes or math.ceil(2.5 / self.gain**2)
 
-    def rounds(self, draw: int, tasks: int) -> int:
-        """Return the rounds of the incumbent that must have been looked at before draw `draw`."""
-        return math.ceil(self.ratio * max(draw, self.longest // 10) / tasks)
+    def rounds(self, draw: int, tasks: int, held: int) -> int:
+        """Return the rounds of the incumbent that must have been looked at before draw `draw`.
+
+        Repeats of the incumbent are paid once and used by every later step until it is replaced:
+        the more proposals it has outlived (`held`), the more of them it is worth.
+        """
+        ratio = min(self.ratio, 2.0 + 2.0 * held)
+        return math.ceil(ratio * max(draw, self.longest // 10) / tasks)
 
     def judge(self, evidence: Evidence) -> Wave | Verdict:
         check_tasks(evidence.tasks)
@@ -119,7 +125,7 @@ class _Hand:
 
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
-        needed = max(self.policy.rounds(0, len(self.tasks)), self.past.rounds)
+        needed = max(self._rounds(0), self.past.rounds)
         lacking = self._lacking_rounds(needed)
         if lacking is not None:
             return lacking
@@ -127,7 +133,7 @@ class _Hand:
         level = math.log(1 / self.policy.alpha)
         wealth = -math.inf
         for draw in range(self.policy.longest):
-            while incumbent.rounds[0] < self.policy.rounds(draw, len(self.tasks)):
+            while incumbent.rounds[0] < self._rounds(draw):
                 if self._lacking_rounds(int(incumbent.rounds[0]) + 1) is not None:
                     return self._wave(candidate, draw, wealth)
                 candidate.learn(self.row, self._settle_round(incumbent))
@@ -181,6 +187,9 @@ class _Hand:
         candidate.settle(self.row, np.array([task]), np.array([outcome]))
         self.taken[self.tasks[task]] += 1
 
+    def _rounds(self, draw: int) -> int:
+        return self.policy.rounds(draw, len(self.tasks), self.past.held)
+
     def _wealth(self, incumbent: IncumbentBets, candidate: CandidateBets) -> float:
         from .betting import combined
 
@@ -216,7 +225,7 @@ class _Hand:
     def _wave(self, candidate: CandidateBets, draw: int, wealth: float) -> Wave | frozenset[str]:
         end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
         wanted = Counter(self.tasks[self.draws.task(i)] for i in range(end))
-        rounds = max(self.past.rounds, self.policy.rounds(end - 1, len(self.tasks)))
+        rounds = max(self.past.rounds, self._rounds(end - 1))
         every = dict.fromkeys(self.tasks, rounds)
         hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
         if hopeless:
@@ -305,6 +314,7 @@ class _Hand:
             "dropped": len(self.evidence.tasks) - len(self.tasks),
             "draws": int(candidate.draws[0]),
             "rounds": int(incumbent.rounds[0]),
+            "held": self.past.held,
             "tasks_key": tasks_key(self.tasks),
             "asked": {t: len(self.evidence.incumbent.get(t, ())) for t in self.evidence.tasks},
         }
@@ -322,6 +332,7 @@ class _Past:
     """What earlier steps left for this one."""
 
     rounds: int = 0  # of the incumbent that were looked at
+    held: int = 0  # proposals that the incumbent has outlived on these tasks
     wealth: tuple[float, ...] = ()  # at each value of the nuisance; empty: 1 everywhere
     share: float  # by which the wealth is multiplied
     staked: float  # the share of the wealth that is bet on this candidate
@@ -347,6 +358,7 @@ class _Past:
         same = not earlier[-1].accepted and last["tasks_key"] == tasks_key(tasks)
         return cls(
             rounds=last["rounds"] if same else 0,
+            held=last["held"] + 1 if same else 0,
             wealth=tuple(last["wealth"]) if same and not policy.sampled else (),
             share=1.0 if same and not policy.sampled else share,
             staked=staked,

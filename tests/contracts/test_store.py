@@ -248,8 +248,8 @@ async def test_an_event_published_again_is_stored_once(store: AnyStore) -> None:
 
     once = [event["key"] for event in (await store.dump_rows(RUN))["events"]]
     assert sorted(once) == [
-        "EditProposed/1/0",
-        "EditProposed/1/1",
+        "EditProposed/1/0/0",
+        "EditProposed/1/0/1",
         "EvaluationFinished/train/0",
         "EvaluationStarted/train/0",
         "EvaluationStarted/train/1",

@@ -8,6 +8,7 @@ import pytest
 from funcforge.engine.acceptance import Verdict
 from funcforge.engine.acceptances import policy
 from funcforge.engine.acceptances.outcomes import TRIES
+from funcforge.engine.acceptances.sequential import Sequential
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,18 @@ def test_the_incumbent_keeps_its_outcomes_over_rejected_steps() -> None:
 
     assert first.outcome == second.outcome == "not_better"
     assert second.details["rounds"] >= first.details["rounds"]
-    assert not waves[0].incumbent
+    assert (first.details["held"], second.details["held"]) == (0, 1)
+    # what it has is kept, and what comes anew are later repeats
+    stored = {task: len(scores) for task, scores in seen.incumbent.items()}
+    assert all(repeat >= stored[task] for wave in waves for task, repeat in wave.incumbent)
+
+
+def test_an_incumbent_that_outlives_proposals_gets_more_repeats_and_a_new_one_few() -> None:
+    sequential = Sequential(gain=0.1)
+
+    rounds = [sequential.rounds(50, 20, held) for held in range(5)]
+
+    assert rounds == [5, 10, 10, 10, 10]  # 2 and then 4 episodes for each of 50 draws
 
 
 def test_rejected_proposals_use_up_the_wealth_and_acceptances_do_not() -> None:
