@@ -102,7 +102,7 @@ def make_arm(config: Config, arm: ArmConfig, tasks: TaskSet) -> Arm:
     """
     if arm.recorded is not None:
         return _recorded_arm(config, arm, tasks)
-    return Arm(name=arm.name, parameters=parameters_of(config, arm))
+    return Arm(name=arm.name, parameters=parameters_of(config, arm), lesson=arm.trained or "")
 
 
 def _recorded_arm(config: Config, arm: ArmConfig, tasks: TaskSet) -> Arm:

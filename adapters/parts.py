@@ -60,7 +60,11 @@ def load_tasks(config: Config) -> Splits:
         needs_target=needs_target(config.scorer.kind) and config.training.signal == "gold",
         splits={
             name: SplitSettings(
-                count=part.count, path=part.path, split=part.split, categories=part.categories
+                count=part.count,
+                path=part.path,
+                split=part.split,
+                categories=part.categories,
+                only=part.only,
             )
             for name, part in wanted.items()
         },

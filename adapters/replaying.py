@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..engine.checkpoint import CallRecord
+from ..engine.checkpoint import CallRecord, Checkpoint, RunRecord
 from ..engine.errors import ConfigError, ReplayDiffers
 from ..engine.messages import Tool
+from ..engine.parameters import Parameters
 from ..engine.ports import EventSink
 from ..storage.database import open_store
 from ..storage.memory import MemoryStore
@@ -30,9 +31,10 @@ class Replay:
 class _RecordedStore(MemoryStore):
     """Takes what the replay does, and answers its model calls from the record."""
 
-    def __init__(self, record: SqliteStore) -> None:
+    def __init__(self, record: SqliteStore, run_id: str) -> None:
         super().__init__()
         self._record = record
+        self._run_id = run_id
 
     async def find_call(
         self, run_id: str, scope: str, index: int, request_hash: str
@@ -42,6 +44,23 @@ class _RecordedStore(MemoryStore):
         if found is not None:
             await self.commit_call(found)
         return found
+
+    async def load_run(self, run_id: str) -> RunRecord | None:
+        """Find another run, whose result this one took, in the record."""
+        if run_id == self._run_id:
+            return await super().load_run(run_id)
+        return await self._record.load_run(run_id)
+
+    async def load_checkpoint(self, run_id: str) -> Checkpoint | None:
+        """Find where another run stands in the record."""
+        if run_id == self._run_id:
+            return await super().load_checkpoint(run_id)
+        return await self._record.load_checkpoint(run_id)
+
+    async def load_parameters(self, version: str) -> Parameters | None:
+        """Find parameters, those of other runs too."""
+        made = await super().load_parameters(version)
+        return made if made is not None else await self._record.load_parameters(version)
 
     async def offered(self, run_id: str, scope: str) -> tuple[Tool, ...]:
         """Find the tools in the record: episodes in the background may not be made again yet."""
@@ -62,7 +81,7 @@ async def replay(path: str, run_id: str, *, screens: tuple[EventSink, ...] = ())
             raise ConfigError(f"there is no run {run_id!r} in {path}")
         if stored.status != "done":
             raise ConfigError(f"run {run_id} is {stored.status}; only what has ended is replayed")
-        twin = _RecordedStore(record)
+        twin = _RecordedStore(record, run_id)
         opening = Opening(run_id=run_id, offline=True, screens=screens, store=twin)
         purpose: Purpose = stored.kind if stored.kind != "replay" else "train"
         config = load_record(stored.config, purpose=purpose)

@@ -19,7 +19,7 @@ from ..engine.errors import ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
 from ..engine.messages import Reply, Request
 from ..engine.parameters import Parameters
-from ..engine.ports import EventSink, ModelFacts, Store
+from ..engine.ports import EventSink, Model, ModelFacts, Sandbox, Store
 from ..engine.run import Parts, Run, Work
 from ..engine.scope import CallScope
 from ..engine.tasks import Splits
@@ -67,6 +67,8 @@ class Opening:
     sinks: Sequence[EventSink] = ()
     screens: Sequence[EventSink] = ()
     store: Store | None = None  # None: the SQLite file that the config names
+    # a run that begins this one for itself: it shares store, models, sandbox, budget and limits
+    part_of: Run[Any] | None = None
 
 
 def new_run_id() -> str:
@@ -86,6 +88,8 @@ async def open_training(
         StoreError: The database cannot be used.
     """
     async with _reading(config) as splits:
+        if not config.training.test:
+            splits = replace(splits, test=None)
         training = Training(
             settings=training_settings(config),
             splits=splits,
@@ -126,6 +130,7 @@ async def open_comparison(
         ConfigError, SandboxUnavailable, StoreError: As `open_training`.
     """
     from .arms import check_enough, make_arm, resolve_arms
+    from .lessons import lessons
 
     config = resolve_arms(config)
     assert config.compare is not None
@@ -136,6 +141,7 @@ async def open_comparison(
             tasks=tasks,
             arms=tuple(make_arm(config, arm, tasks) for arm in config.compare.all_arms()),
             repeats=config.compare.repeats,
+            lessons=lessons(config, splits),
         )
         async with _open(config, "compare", splits, comparing.work(), opening or Opening()) as run:
             yield run
@@ -145,9 +151,11 @@ async def open_comparison(
 async def _open(
     config: Config, kind: RunKind, splits: Splits, work: Work[Result], opening: Opening
 ) -> AsyncGenerator[Run[Result]]:
+    from .lessons import lesson_ids
+
     async with AsyncExitStack() as stack:
         judge = _Judge()
-        parts = await _open_parts(config, stack, opening.store, judge, offline=opening.offline)
+        parts = await _open_parts(config, stack, opening, judge)
         if opening.offline:
             # the record knows nothing of caps: what was paid for once is not counted again
             parts = replace(parts, model=RecordOnly(config), caps=Caps(), cache=None)
@@ -161,6 +169,7 @@ async def _open(
             task_hashes=task_hashes(splits),
             created_at_unix_s=parts.clock.unix_s(),
             sandbox=sandbox,
+            part_of=opening.part_of.id if opening.part_of else "",
         )
         if not opening.offline:
             check_models(config, parts)
@@ -174,6 +183,8 @@ async def _open(
             screens=opening.screens,
             resumed=opening.resume,
             offline=opening.offline,
+            part_of=opening.part_of,
+            parts_before=lesson_ids(config, record.id),
         )
         judge.run = run
         async with run:
@@ -267,7 +278,7 @@ class _Judge:
 
 
 async def _open_parts(
-    config: Config, stack: AsyncExitStack, store: Store | None, judge: _Judge, *, offline: bool
+    config: Config, stack: AsyncExitStack, opening: Opening, judge: _Judge
 ) -> Parts:
     from ..storage.database import open_store
     from .finetuning import open_tuner, tuning_patience, with_local_models
@@ -275,22 +286,34 @@ async def _open_parts(
     from .models.settings import ModelSettings
     from .sandboxes.opening import open_sandbox
 
+    whole = opening.part_of.parts if opening.part_of else None
+    store = whole.store if whole else opening.store
     if store is None:
         store = await stack.enter_async_context(open_store(config.store.path))
     default = ModelSettings(timeout_s=config.limits.call_timeout_s)
-    model = await stack.enter_async_context(LiteLLMModel(model_settings(config), default=default))
+    model: Model = (
+        whole.model
+        if whole
+        else await stack.enter_async_context(LiteLLMModel(model_settings(config), default=default))
+    )
     crew = None
-    if config.executor.kind != "local" and not offline:  # a replay waits for nobody
+    if config.executor.kind != "local" and not opening.offline:  # a replay waits for nobody
         from .executors.opening import open_workers
 
         crew = await stack.enter_async_context(open_workers(config))
-    sandbox = await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
-    if needs_litellm(config):
+    sandbox: Sandbox = (
+        whole.sandbox
+        if whole
+        else await stack.enter_async_context(open_sandbox(sandbox_settings(config)))
+    )
+    if isinstance(model, LiteLLMModel) and needs_litellm(config):
         await model.load()
+    if whole is None:
+        model = await with_local_models(config, model, stack)
     if crew is not None:
         await crew.complete()
     return Parts(
-        model=await with_local_models(config, model, stack),
+        model=model,
         tuner=await open_tuner(config, stack),
         tuning_patience=tuning_patience(config),
         store=store,

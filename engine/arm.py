@@ -13,10 +13,14 @@ _PREFIX = "arm/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One side of a comparison: a model with parameters."""
+    """One side of a comparison: a model with parameters.
+
+    With a lesson, its parameters are those that the lesson leaves, but for the model.
+    """
 
     name: str  # unique in the comparison
     parameters: Parameters  # their `model` is the one that this arm asks
+    lesson: str = ""  # learned within the comparison; empty: the parameters are known
     recorded: Callable[[], Iterable[Episode]] | None = None  # taken as they are; None: run anew
 
     @property

@@ -25,6 +25,7 @@ class RunRecord:
     status: RunStatus = "running"
     created_at_unix_s: float = 0.0
     sandbox: str = ""  # backend in use; "unsafe" is shown in red in every view
+    part_of: str = ""  # the run that began this one for itself; empty: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

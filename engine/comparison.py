@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from .errors import EvaluationVoid, FuncforgeError, ModelError
 from .evaluation import Evaluation, summarise
 from .events import EpisodeFinished, EvaluationStarted
 from .pace import Lane, Pace
+from .parameters import Parameters
 from .run import Desk, Work
 from .tasks import TaskSet
 from .together import together
@@ -28,9 +29,18 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a comparison learns before it compares: a training that is a run of its own."""
+
+    name: str  # unique in the comparison
+    learn: Callable[[Desk], Awaitable[Parameters]]  # or finds what was learned before a stop
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparing:
     """Which arms are compared, and on what.
 
+    Lessons go on side by side, then all arms do: no arm is ahead because another had to learn.
     Every arm has a scheduler and a circuit of its own: what stops one stops no other. All share
     the run's budget, journal and limits, so that two arms at one provider share its rate.
     """
@@ -38,6 +48,7 @@ class Comparing:
     tasks: TaskSet
     arms: tuple[Arm, ...]
     repeats: int = 1
+    lessons: tuple[Lesson, ...] = ()
 
     def work(self) -> Work[Compared]:
         """Return the comparison as the work of a `Run`."""
@@ -50,10 +61,11 @@ class Comparing:
             EvaluationVoid: Arms have no score; raised when all the others have theirs.
             BudgetExhausted, Interrupted, StoreError, ReplayDiffers: The run ends here.
         """
+        learned, void = await self._learn(desk)
+        arms = [_taught(arm, learned) for arm in self.arms if arm.name not in void]
         pace = Pace(ahead=AHEAD)
-        lanes = [(arm, pace.lane()) for arm in self.arms]
+        lanes = [(arm, pace.lane()) for arm in arms]
         done: dict[str, Evaluation] = {}
-        void: dict[str, FuncforgeError] = {}
 
         async def run(arm: Arm, lane: Lane) -> None:
             try:
@@ -70,6 +82,25 @@ class Comparing:
         if void:
             raise _void(self.arms, void)
         return Compared(arms={arm.name: done[arm.name] for arm in self.arms})
+
+    async def _learn(
+        self, desk: Desk
+    ) -> tuple[Mapping[str, Parameters], dict[str, FuncforgeError]]:
+        """Return what the lessons leave, and why the arms of the others cannot begin."""
+        learned: dict[str, Parameters] = {}
+        failed: dict[str, FuncforgeError] = {}
+
+        async def learn(lesson: Lesson) -> None:
+            try:
+                learned[lesson.name] = await lesson.learn(desk)
+            except (EvaluationVoid, ModelError) as error:
+                failed[lesson.name] = error
+            except FuncforgeError as error:
+                desk.stop(error)
+                raise
+
+        await together(*(partial(learn, lesson) for lesson in self.lessons))
+        return learned, {arm.name: failed[arm.lesson] for arm in self.arms if arm.lesson in failed}
 
     async def _evaluate(self, desk: Desk, arm: Arm, lane: Lane) -> Evaluation:
         if arm.recorded is not None:
@@ -115,6 +146,12 @@ class Comparing:
         summary = summarise(arm.evaluation, arm.parameters.version, scores, usage=usage)
         await desk.bus.publish(summary)
         return Evaluation(summary=summary, scores={}, episodes=())
+
+
+def _taught(arm: Arm, learned: Mapping[str, Parameters]) -> Arm:
+    if not arm.lesson:
+        return arm
+    return replace(arm, parameters=replace(learned[arm.lesson], model=arm.parameters.model))
 
 
 def _void(arms: tuple[Arm, ...], void: Mapping[str, FuncforgeError]) -> EvaluationVoid:

@@ -195,6 +195,14 @@ class TuningProgressed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartTold(Event):
+    """A run that this one began for itself told of something."""
+
+    part: str  # what it is for, for people
+    event: Event  # of that run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The run ended or stopped."""
 
@@ -218,7 +226,7 @@ _IDENTITY = {
 }
 # these depend on timing: they are shown and logged, not stored (invariant 5)
 TRANSIENT = frozenset(
-    {"ModelRetried", "LimitChanged", "RunStarted", "RunFinished", "TuningProgressed"}
+    {"ModelRetried", "LimitChanged", "RunStarted", "RunFinished", "TuningProgressed", "PartTold"}
 )
 
 
@@ -255,6 +263,8 @@ def _plain(value: Any) -> Any:
                 "end": value.end,
                 "usage": _plain(value.usage),
             }
+        case Event():
+            return event_to_json(value)
         case Verdicts():
             return dataclasses.asdict(value)
         case Usage():

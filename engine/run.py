@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
 from anyio import AsyncContextManagerMixin
@@ -83,6 +83,7 @@ class Desk:
     bus: EventBus
     store: Store
     sandbox: Sandbox
+    run: Run[Any]  # for work that begins other runs as parts of it
     branch: Callable[[Gate | None], Evaluator]  # one beside: what stops it stops no other
     stop: Callable[[FuncforgeError], None]  # send nothing more out, on no branch
     tuner: Tuner | None = None
@@ -126,6 +127,9 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
     Args:
         resumed: Whether the store already knows the run.
         offline: A replay: no provider is asked.
+        part_of: The run that begins this one for itself: both share the budget and the limits of
+            that one, and stop together.
+        parts_before: Ids of the runs that this one may have begun so: what they used counts.
     """
 
     def __init__(
@@ -138,6 +142,8 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         screens: Sequence[EventSink] = (),
         resumed: bool = False,
         offline: bool = False,
+        part_of: Run[Any] | None = None,
+        parts_before: Sequence[str] = (),
     ) -> None:
         self.record = record
         self.outcome: Outcome[Result] | None = None
@@ -148,11 +154,18 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         self._resumed = resumed
         self._offline = offline
         self._schedulers: list[Scheduler] = []
-        self._stop_asked = False
+        self._stopping: FuncforgeError | None = None
+        self._whole = part_of
+        self._begun: list[Run[Any]] = []  # as parts of this one
+        self._parts_before = tuple(parts_before)
+        self._budget: Budget | None = None
+        self._began_s = self._earlier_s = 0.0
         self._limiter: Limiter | None = None
         self._calls: list[ModelCalls] = []
         self._group: TaskGroup | None = None
         self._streams: list[EventStream] = []
+        if part_of is not None:
+            self._stopping = part_of.take_part(self)
 
     @property
     def id(self) -> str:
@@ -170,6 +183,27 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
                 group.cancel_scope.cancel()
                 for stream in self._streams:
                     stream.close()
+
+    @property
+    def parts(self) -> Parts:
+        """What it is made of, for a run that is a part of it."""
+        return self._parts
+
+    @property
+    def common(self) -> tuple[Budget, Limiter]:
+        """The budget and the limits, for a run that is a part of it.
+
+        Raises:
+            RuntimeError: The run has not begun.
+        """
+        if self._budget is None or self._limiter is None:
+            raise RuntimeError("a part is begun once the run has begun")
+        return self._budget, self._limiter
+
+    def take_part(self, part: Run[Any]) -> FuncforgeError | None:
+        """Stop a part with this run from now on; return why it is stopping already, if so."""
+        self._begun.append(part)
+        return self._stopping
 
     def run(self) -> EventStream:
         """Start the run and return its events, to be iterated over until it has ended.
@@ -192,12 +226,15 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
 
     def stop(self) -> None:
         """Drain: send nothing more out, finish what is in flight, checkpoint, end."""
-        self._stop_asked = True
-        self._stop_all(None)
+        self.stop_for(Interrupted("the run was asked to stop"))
 
-    def _stop_all(self, reason: FuncforgeError | None) -> None:
+    def stop_for(self, reason: FuncforgeError) -> None:
+        """Drain, parts included; whoever has more to send is told the reason."""
+        self._stopping = self._stopping or reason
         for scheduler in self._schedulers:
             scheduler.stop(reason)
+        for part in self._begun:
+            part.stop_for(reason)
 
     def limits(self) -> tuple[LimitView, ...]:
         """Return where the adaptive limits stand, for people."""
@@ -236,11 +273,9 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
 
     async def _wait(self, sinks: Sequence[EventSink]) -> Outcome[Result]:
         parts = self._parts
-        spent, seconds = NO_USAGE, 0.0
-        if self._resumed:
-            spent = await parts.store.used(self.id) + await parts.store.lost(self.id)
-            seconds = await parts.store.seconds(self.id)
-        budget = Budget(parts.caps, spent=spent, seconds=seconds, clock=parts.clock)
+        budget = await self._open_budget()
+        self._began_s = parts.clock.monotonic_s()
+        self._earlier_s = await parts.store.seconds(self.id) if self._resumed else 0.0
         batcher = Batcher()
         bus = EventBus(
             self.id,
@@ -282,6 +317,25 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         assert self.outcome is not None
         return self.outcome
 
+    async def _open_budget(self) -> Budget:
+        """Return the budget: its own, less what was used before, or that of the whole."""
+        if self._whole is not None:
+            self._budget, self._limiter = self._whole.common
+            return self._budget
+        store, spent, seconds = self._parts.store, NO_USAGE, 0.0
+        for run_id in (self.id, *self._parts_before) if self._resumed else ():
+            spent += await store.used(run_id) + await store.lost(run_id)
+            seconds = max(seconds, await store.seconds(run_id))  # parts go on within it
+        self._budget = Budget(
+            self._parts.caps, spent=spent, seconds=seconds, clock=self._parts.clock
+        )
+        return self._budget
+
+    @property
+    def _seconds(self) -> float:
+        """Wall clock of this run alone, over all its stops."""
+        return self._earlier_s + self._parts.clock.monotonic_s() - self._began_s
+
     def _desk(self, bus: EventBus, batcher: Batcher, budget: Budget) -> Desk:
         parts = self._parts
 
@@ -295,21 +349,23 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
                 )
             )
 
-        self._limiter = Limiter(
-            parts.rate_limits, parts.account_limits, clock=parts.clock, changed=limit_changed
-        )
+        if self._limiter is None:  # the whole's, for a part of it
+            self._limiter = Limiter(
+                parts.rate_limits, parts.account_limits, clock=parts.clock, changed=limit_changed
+            )
 
         def branch(gate: Gate | None = None) -> Evaluator:
             return self._branch(bus, batcher, budget, gate)
 
         return Desk(
+            run=self,
             evaluator=branch(),
             calls=self._calls[0],
             bus=bus,
             store=parts.store,
             sandbox=parts.sandbox,
             branch=branch,
-            stop=self._stop_all,
+            stop=self.stop_for,
             tuner=parts.tuner,
             tuning_patience=parts.tuning_patience,
         )
@@ -340,8 +396,8 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             record=parts.store if self._resumed and not self._offline else None,
             gate=gate,
         )
-        if self._stop_asked:
-            scheduler.stop()
+        if self._stopping is not None:
+            scheduler.stop(self._stopping)
         self._calls.append(calls)
         self._schedulers.append(scheduler)
         return Evaluator(
@@ -358,7 +414,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
         try:
             await bus.flush()
             usage = await self._parts.store.used(self.id)
-            outcome = self._outcome(value, raised, usage, budget.seconds)
+            outcome = self._outcome(value, raised, usage, self._seconds)
             await bus.publish(
                 RunFinished(
                     run_id=self.id,
@@ -372,7 +428,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             await bus.flush()
         except FuncforgeError as broken:
             # a sink that the run depends on: whatever else happened, this is what to repair
-            return self._outcome(None, broken, budget.spent, budget.seconds)
+            return self._outcome(None, broken, budget.spent, self._seconds)
         return outcome
 
     def _outcome(

@@ -92,6 +92,26 @@ class PickedTaskSet:
         keys = self._base.index.keys
         return (keys[position] for position in self._positions)
 
+    def only(self, categories: Sequence[str], name: str) -> PickedTaskSet:
+        """Return those of some categories: who else was drawn does not change with it.
+
+        Raises:
+            TaskError: There are none of a category. `name` says of which split.
+        """
+        index = self._base.index
+        kinds = {index.categories[position] for position in self._positions}
+        here = sorted(index.names[place] for place in kinds)
+        missing = next((category for category in categories if category not in here), None)
+        if missing is not None:
+            shown = ", ".join(map(repr, here[:20]))
+            raise TaskError(
+                f"none of the {name} tasks is of the category {missing!r}; they are of {shown}",
+                key=f"tasks.{name}",
+            )
+        wanted = {index.names.index(category) for category in categories}
+        kept = (place for place in self._positions if index.categories[place] in wanted)
+        return PickedTaskSet(self._base, array("Q", kept))
+
     def __len__(self) -> int:
         return len(self._positions)
 

@@ -1,9 +1,9 @@
 -- Every statement that the stores and the reader use, by name.
 
 -- name: begin_run
-INSERT INTO runs (id, kind, name, status, seed, sandbox, config, task_hashes, at_unix_s,
+INSERT INTO runs (id, kind, name, status, seed, sandbox, config, task_hashes, part_of, at_unix_s,
                   created_at_unix_s)
-VALUES (:id, :kind, :name, 'running', :seed, :sandbox, :config, :task_hashes, :at_unix_s,
+VALUES (:id, :kind, :name, 'running', :seed, :sandbox, :config, :task_hashes, :part_of, :at_unix_s,
         :created_at_unix_s)
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, status = 'running', stopped_by = '', message = '',
@@ -197,8 +197,11 @@ ORDER BY wanted.key;
 -- name: newest_runs
 SELECT * FROM runs ORDER BY created_at_unix_s DESC, id DESC LIMIT :limit;
 
+-- name: newest_whole_run
+SELECT id FROM runs WHERE part_of = '' ORDER BY created_at_unix_s DESC, id DESC LIMIT 1;
+
 -- name: runs_beginning
-SELECT id FROM runs WHERE substr(id, 1, length(:name)) = :name
+SELECT id, part_of FROM runs WHERE substr(id, 1, length(:name)) = :name
 ORDER BY created_at_unix_s DESC, id DESC;
 
 -- name: evaluations_of

@@ -44,6 +44,7 @@ def run_row(run: RunRecord, at_unix_s: float) -> Row:
         "sandbox": run.sandbox,
         "config": Free(spell(run.config)),
         "task_hashes": spell(run.task_hashes),
+        "part_of": run.part_of,
         "at_unix_s": at_unix_s,
         "created_at_unix_s": run.created_at_unix_s or at_unix_s,
     }

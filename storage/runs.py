@@ -84,11 +84,12 @@ class RunReader:
             RunNotFound: No run, or several runs, are meant.
         """
         if name == "latest":
-            found = self._read("newest_runs", limit=1)
+            found = self._read("newest_whole_run")
         else:
             found = self._read("runs_beginning", name=name)
             exact = [row for row in found if row["id"] == name]
-            found = exact or found
+            # the ids of a run's parts begin with its own
+            found = exact or [row for row in found if not row["part_of"]] or found
         if len(found) == 1:
             return str(found[0]["id"])
         raise RunNotFound(_not_found(name, [row["id"] for row in found]), file=str(self.path))

@@ -16,6 +16,7 @@ CREATE TABLE runs (
     sandbox TEXT NOT NULL,
     config TEXT NOT NULL,             -- JSON, complete, without secrets
     task_hashes TEXT NOT NULL,        -- JSON: split -> content hash
+    part_of TEXT NOT NULL DEFAULT '', -- the run that began this one for itself; empty: none
     -- what the calls of the run used; kept by a trigger, equal to the sums over its calls
     calls INTEGER NOT NULL DEFAULT 0,
     prompt_tokens INTEGER NOT NULL DEFAULT 0,

@@ -27,6 +27,7 @@ def run_of(row: Mapping[str, Any]) -> RunRecord:
         status=row["status"],
         created_at_unix_s=row["created_at_unix_s"],
         sandbox=row["sandbox"],
+        part_of=row["part_of"],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from ...engine.errors import ConfigError
 from ...storage.runs import RunReader
 from ..config import CompareConfig, Config, load_config
 from ..views.comparison.files import FILES
+from ..views.comparison.heat import INK, shades
 from ..views.comparison.story import ComparisonStory, read_comparison
 from ..views.comparison.tables import Table, tables
 from ..views.comparison.told import comparison_json
@@ -117,7 +119,9 @@ def write_reports(story: ComparisonStory, store: Path, report: Path | None) -> s
     try:
         write_file(place, render_page(story, store))
         for suffix, render in FILES.items():
-            write_file(place.with_suffix(suffix), render(story))
+            made = render(story, place.stem)
+            if made is not None:
+                write_file(place.with_suffix(suffix), made)
     except ConfigError as error:
         if report is not None:
             raise
@@ -151,8 +155,8 @@ def print_tables(story: ComparisonStory, *, to_stdout: bool) -> None:
     for table in tables(story):
         console.print()
         console.print(_drawn(table))
-    if to_stdout:  # at the end of a run its summary says so
-        usage = run.usage
+    if to_stdout or story.lessons:  # else the run's own summary says so
+        usage = story.usage
         console.print(
             f"\nin all {plural(usage.calls, 'call')}, {usage.tokens:,} tokens, "
             f"{usd(usage.cost_usd)}, {duration(run.seconds)}",
@@ -165,12 +169,21 @@ def _drawn(table: Table) -> object:
     from rich.table import Table as Drawn
     from rich.text import Text
 
+    colours = shades(table)
     drawn = Drawn(title=table.title, caption=table.note, box=box.SIMPLE_HEAD, title_justify="left",
                   caption_justify="left", title_style="bold", pad_edge=False)  # fmt: skip
     for name in table.head:
         drawn.add_column(Text(_plain(name)), overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*(Text(_plain(cell), style=_STYLES.get(cell, "")) for cell in row))
+    for at, row in enumerate(table.rows):
+        styles = (
+            [f"{INK} on {colour}" if colour else "" for colour in colours[at]] if colours else ()
+        )
+        drawn.add_row(
+            *(
+                Text(_plain(cell), style=style or _STYLES.get(cell, ""))
+                for cell, style in zip_longest(row, styles, fillvalue="")
+            )
+        )
     return drawn
 
 

@@ -145,6 +145,8 @@ class SplitConfig(Section):
     path: str | None = None  # its own file; None: out of the common one
     split: str | None = None  # Hugging Face: the split's name there
     categories: Names = ()  # only tasks of these categories; empty: all
+    # of those that were drawn only these categories: other splits stay as they are
+    only: Names = ()
 
 
 Split = Annotated[SplitConfig, BeforeValidator(_split)]
@@ -326,6 +328,7 @@ class TrainingConfig(Section):
     max_failed_share: Share = 0.2  # more failed episodes than this void an evaluation
     repeats: Count = 1  # episodes per task and evaluation
     test_repeats: Count = 1  # the same on the sealed test
+    test: bool = True  # False: the sealed test is put aside, but not looked at
     steps: Count | None = None  # stop after this many proposals in any case; None: no bound
     roll_back: bool = True  # False: keep every proposal (ablation)
     early_stop: bool = True  # False: ignore patience (ablation)
@@ -439,7 +442,7 @@ def _arm_parameters(value: Any) -> Any:
 
 
 ArmSource = Annotated[ArmParameters | None, BeforeValidator(_arm_parameters)]
-ArmName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f\"]+$")]
+ArmName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\"]+$")]
 
 
 class ArmConfig(Section):
@@ -448,15 +451,18 @@ class ArmConfig(Section):
     name: ArmName
     model: ModelName | None = None  # None: the agent's
     parameters: ArmSource = None  # None, or "untrained": nothing learned
+    trained: str | None = None  # name of a [[compare.trained]]: what is learned there
     # RUN of `evaluate`, or RUN/ARM of a comparison: its episodes are taken as they are
     recorded: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if self.recorded is not None and (self.model or self.parameters):
+        if self.recorded is not None and (self.model or self.parameters or self.trained):
             raise ValueError(
                 f'arm "{self.name}" is recorded: its model and parameters are those of the run'
             )
+        if self.parameters is not None and self.trained is not None:
+            raise ValueError(f'arm "{self.name}" has both parameters and trained: choose one')
         return self
 
 
@@ -467,6 +473,14 @@ class LearnedConfig(Section):
     parameters: ArmSource
 
 
+class TrainedConfig(Section):
+    """Something that the comparison learns itself, by [optimizer] and [training], as a run."""
+
+    name: ArmName
+    model: ModelName | None = None  # that learns; None: the agent's
+    categories: Names = ()  # of the training and validation tasks only these; empty: all
+
+
 class CompareConfig(Section):
     """Which arms are compared, and how sure the verdicts are to be."""
 
@@ -474,6 +488,9 @@ class CompareConfig(Section):
     # transfer: every model x (untrained, and everything learned) makes an arm
     models: Annotated[tuple[ModelName, ...], Field(strict=False)] = ()
     learned: Annotated[tuple[LearnedConfig, ...], Field(strict=False)] = ()
+    # learned first, within this comparison and its budget; then as if it were learned before
+    trained: Annotated[tuple[TrainedConfig, ...], Field(strict=False)] = ()
+    train: bool = False  # learn on each of the models: short for a [[compare.trained]] of each
     repeats: Count = 1  # episodes per task and arm
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05  # over all pairs together, by Holm's method
     fail_if: Names = ()  # conditions of the regression gate, e.g. "accuracy(B) < accuracy(A)"
@@ -481,19 +498,32 @@ class CompareConfig(Section):
 
     def all_arms(self) -> tuple[ArmConfig, ...]:
         """Return the arms, those of the transfer matrix after the ones that are named."""
-        sets = [(None, None), *((one.name, one.parameters) for one in self.learned)]
+        sets: list[tuple[str | None, dict[str, Any]]] = [(None, {})]
+        sets += [(one.name, {"parameters": one.parameters}) for one in self.learned]
+        sets += [(one.name, {"trained": one.name}) for one in self.lessons()]
         grid = [
-            ArmConfig(name=arm_name(model, learned), model=model, parameters=source)
+            ArmConfig(name=arm_name(model, learned), model=model, **source)
             for model in self.models
             for learned, source in sets
         ]
         return (*self.arms, *grid)
 
+    def lessons(self) -> tuple[TrainedConfig, ...]:
+        """Return what the comparison learns itself."""
+        each = [
+            TrainedConfig(name=lesson_name(model), model=model)
+            for model in (self.models if self.train else ())
+        ]
+        return (*self.trained, *each)
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.learned and not self.models:
             raise ValueError("learned needs models: the ones on which it is evaluated")
+        if self.train and not self.models:
+            raise ValueError("train needs models: the ones that learn, and are evaluated")
         arms = self.all_arms()
+        self._check_lessons(arms)
         if len(arms) < 2:
             raise ValueError(
                 "needs at least two arms: two [[compare.arms]], or models = [...] "
@@ -507,6 +537,19 @@ class CompareConfig(Section):
         for condition in self.fail_if:
             _check_condition(condition, seen)
         return self
+
+    def _check_lessons(self, arms: tuple[ArmConfig, ...]) -> None:
+        names = [lesson.name for lesson in self.lessons()]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f'two trainings are named "{twice}": each needs a name of its own')
+        used = {arm.trained for arm in arms} - {None}
+        if unknown := next((name for name in used if name not in names), None):
+            listed = ", ".join(f'"{name}"' for name in names) or "none"
+            raise ValueError(f'trained = "{unknown}" is no [[compare.trained]]; there is {listed}')
+        if unused := next((name for name in names if name not in used), None):
+            raise ValueError(
+                f'"{unused}" is trained, but no arm takes it: set models, or an arm\'s trained'
+            )
 
 
 def _check_condition(text: str, arms: set[str]) -> None:
@@ -526,6 +569,11 @@ def _check_condition(text: str, arms: set[str]) -> None:
 def arm_name(model: str, learned: str | None) -> str:
     """Return the name of an arm of the transfer matrix."""
     return f"{model} + {learned}" if learned else model
+
+
+def lesson_name(model: str) -> str:
+    """Return the name of what `compare.train` learns on a model."""
+    return f"trained on {model}"
 
 
 class StoreConfig(Section):
@@ -594,11 +642,14 @@ class Config(Section):
         """Every model that the run may ask."""
         if self.compare is not None:
             arms = (arm for arm in self.compare.all_arms() if arm.recorded is None)
-            named = {*(arm.model or self.agent.model for arm in arms), self.scorer.model}
+            named = {arm.model or self.agent.model for arm in arms}
+            for lesson in self.compare.lessons():
+                learns = lesson.model or self.agent.model
+                named |= {learns, self.optimizer.model or learns}
         else:
-            critic = self.critic.model if self.critic else None
-            named = {self.agent.model, self.optimizer_model, self.scorer.model, critic}
-        return frozenset(model for model in named if model is not None)
+            named = {self.agent.model, self.optimizer_model}
+        judges = {self.scorer.model, self.critic.model if self.critic else None}
+        return frozenset(model for model in (*named, *judges) if model is not None)
 
     def record(self) -> dict[str, Any]:
         """Return the complete settings as JSON, to store with the run. Holds no secret."""
@@ -623,6 +674,23 @@ class Config(Section):
             raise ValueError(
                 'training.accept_by = "gold" needs training.accept_on = "validation": the '
                 "training tasks go by the critic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _lessons(self) -> Self:
+        if self.compare is None or not self.compare.lessons():
+            return self
+        missing = next((name for name in SPLITS[::2] if getattr(self.tasks, name) is None), None)
+        if missing is not None:
+            raise ValueError(
+                f"the comparison trains, but tasks.{missing} is not set: it learns on the train "
+                "tasks, and compares on the sealed test"
+            )
+        if self.optimizer.kind == "finetune":
+            raise ValueError(
+                'the comparison trains, but optimizer.kind is "finetune": weights are of one model '
+                "only. Train by itself, and take its RUN as the parameters of an arm"
             )
         return self
 

@@ -67,7 +67,8 @@ def load_splits(settings: TaskSettings, seed: int) -> Splits:
         for name in sizes:
             picked = getattr(drawn, name)
             assert isinstance(picked, PickedTaskSet)
-            found[name] = picked
+            only = settings.splits[name].only
+            found[name] = picked.only(only, name) if only else picked
     if len(pools) > 1:
         _check_disjoint(found)
     return Splits(**found)

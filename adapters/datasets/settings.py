@@ -40,6 +40,7 @@ class SplitSettings:
     path: str | None = None
     split: str | None = None
     categories: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()  # categories of what was drawn; empty: all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from ...engine.events import (
     EpisodeFinished,
     EvaluationFinished,
     Event,
+    PartTold,
     PromptTrimmed,
     RunFinished,
     RunStarted,
@@ -86,6 +87,11 @@ def lines(event: Event, failures: set[str]) -> list[Line]:
             return [Line(f"  {sealed_test(event)}", "bold")]
         case StraysDiscarded():
             return [Line(f"  {plural(event.count, 'stray episode')} discarded", "yellow")]
+        case PartTold():
+            return [
+                Line(f"[{one_line(event.part, 60)}] {line.text.strip()}", line.style)
+                for line in lines(event.event, failures)
+            ]
         case RunFinished():
             return _run_finished(event)
     return []

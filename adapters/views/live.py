@@ -96,6 +96,10 @@ class LiveView(AsyncContextManagerMixin):
     def _scores(self) -> Table:
         state = self._state
         table = Table.grid(padding=(0, 2))
+        if state.parts and not state.arms:
+            for name, part in list(state.parts.items())[:_MOST_ARMS]:
+                table.add_row(one_line(name, 40), _score_bar(part.incumbent), _learning(part))
+            return table
         if state.arms:
             for arm, found in list(state.arms.items())[:_MOST_ARMS]:
                 table.add_row(one_line(arm, 40), _score_bar(found), accuracy(found))
@@ -138,6 +142,8 @@ class LiveView(AsyncContextManagerMixin):
         state = self._state
         if state.arms:
             return Text(plural(len(state.arms), "arm"))
+        if state.parts:
+            return Text(plural(len(state.parts), "training"))
         epochs = f" of {self._epochs}" if self._epochs else ""
         patience = f" of {self._patience}" if self._patience is not None else ""
         return Text(
@@ -150,6 +156,12 @@ class LiveView(AsyncContextManagerMixin):
         state, usage = self._state, self._state.usage
         elapsed_s = now - state.started_at_unix_s if state.started_at_unix_s else 0.0
         return Text(f"{usage.tokens:,} tokens · {usd(usage.cost_usd)} · {duration(elapsed_s)}")
+
+
+def _learning(part: RunState) -> str:
+    """Say how far a training is that goes on for a comparison."""
+    ended = f" · {part.finished.status}" if part.finished else ""
+    return f"{accuracy(part.incumbent)} · step {part.step} · accepted {part.accepted}{ended}"
 
 
 def _score_bar(value: Accuracy | None) -> RenderableType:

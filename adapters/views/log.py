@@ -17,6 +17,7 @@ from ...engine.events import (
     EpisodeFinished,
     Event,
     LimitChanged,
+    PartTold,
     PromptTrimmed,
     RunFinished,
     StraysDiscarded,
@@ -107,6 +108,8 @@ class LogSink:
 def level_of(event: Event) -> Level:
     """Return how loud an event is."""
     match event:
+        case PartTold():
+            return level_of(event.event)
         case EpisodeFinished():
             return "debug" if event.episode.failure is None else "warning"
         case RunFinished(status="done"):

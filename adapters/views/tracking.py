@@ -14,6 +14,7 @@ from ...engine.events import (
     Event,
     LimitChanged,
     ModelRetried,
+    PartTold,
     RunFinished,
     RunStarted,
     StepDecided,
@@ -96,6 +97,7 @@ class RunState:
     functions: tuple[str, ...] = ()
     evaluations: dict[str, Open] = field(default_factory=dict)
     arms: dict[str, Accuracy | None] = field(default_factory=dict)  # of a comparison
+    parts: dict[str, RunState] = field(default_factory=dict)  # runs begun for this one
     decisions: list[Decision] = field(default_factory=list)
     episodes: int = 0
     failed: int = 0
@@ -128,6 +130,13 @@ class RunState:
                 self._decided(event)
             case ModelRetried():
                 self.retries += 1
+            case PartTold():
+                limit, deciding = self.in_flight_limit, self.deciding
+                part = self.parts.setdefault(
+                    event.part, RunState(in_flight_limit=limit, deciding=deciding)
+                )
+                part.follow(event.event)
+                self.phase = "training"
             case LimitChanged():
                 self.in_flight_limit = event.in_flight_limit
             case RunFinished():

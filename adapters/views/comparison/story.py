@@ -12,11 +12,13 @@ from ....engine.contrast import Contrast, contrasts
 from ....engine.gate import Verdict, judge, parse
 from ....engine.parameters import Parameters
 from ....engine.statistics import Estimate, interval
+from ....engine.usage import Usage
 from ....storage.outcomes import AnsweredCall, Outcome, OutcomeReader
 from ....storage.records import RunView
 from ...models.resolution import LOCAL
 from ..story import Story, tell
 from .efficiency import Efficiency, efficiency
+from .lessons import LessonStory, read_lessons
 
 Scores = Mapping[str, Sequence[float | None]]
 """Task id -> the score of each repeat; None: failed, or not there."""
@@ -49,9 +51,11 @@ class ArmStory:
 
     @property
     def state(self) -> str:
-        """One word: done, void, or stopped on the way."""
+        """In a word or two: done, void, stopped on the way, or not run at all."""
         if self.finished:
             return "done"
+        if not self.planned:
+            return "not run"
         return "stopped" if self.stopped or not self.failed else "void"
 
 
@@ -69,6 +73,12 @@ class ComparisonStory:
     categories: Mapping[str, str]  # task id -> category; empty: the tasks have none
     gate: tuple[Verdict, ...] = ()  # one per condition of the config
     strict: bool = False  # whether the gate fails where it cannot tell
+    lessons: tuple[LessonStory, ...] = ()  # what it learned itself
+
+    @property
+    def usage(self) -> Usage:
+        """What all of it used, the trainings included."""
+        return sum((lesson.usage for lesson in self.lessons), self.run.usage)
 
     @property
     def gate_failed(self) -> bool:
@@ -136,6 +146,8 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
                 },
             )
         )
+    begun = {arm.name for arm in arms}
+    arms += [_not_run(name, source) for name, source in sources.items() if name not in begun]
     arms.sort(key=lambda arm: _place(arm.name, sources))
     finished = {arm.name: scores[arm.name] for arm in arms if arm.finished}
     figures = {arm.name: _figures(arm) for arm in arms}
@@ -153,6 +165,7 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
             for text in compare.get("fail_if", ())
         ),
         strict=bool(compare.get("strict", False)),
+        lessons=read_lessons(story, path),
     )
 
 
@@ -226,6 +239,22 @@ def _arm(
     )
 
 
+def _not_run(name: str, learned: str) -> ArmStory:
+    """Return an arm that never began: the run stopped before, or its lesson failed."""
+    return ArmStory(
+        name=name,
+        model=name.partition(" + ")[0],
+        learned=learned,
+        parameters=Parameters(),
+        planned=0,
+        scored=0,
+        failed=0,
+        finished=False,
+        estimate=None,
+        efficiency=efficiency((), scored=0, solved=0),
+    )
+
+
 def _priced(config: Mapping[str, Any], model: str, calls: Sequence[AnsweredCall]) -> bool:
     """Whether a cost of nothing is the truth: the model runs here, or its price was set."""
     if not calls or any(call.usage.cost_pusd for call in calls):
@@ -255,10 +284,10 @@ def _categories(metadata: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
 
 def _sources(compare: Mapping[str, Any]) -> dict[str, str]:
     """Return arm -> where its parameters come from, in the order of the config."""
-    from ...config.sections import arm_name
+    from ...config.sections import arm_name, lesson_name
 
     def source(arm: Mapping[str, Any]) -> str:
-        return str(_table(arm.get("parameters")).get("source", ""))
+        return str(arm.get("trained") or _table(arm.get("parameters")).get("source", ""))
 
     found = {
         str(arm["name"]): f"recorded {arm['recorded']}" if arm.get("recorded") else source(arm)
@@ -266,8 +295,11 @@ def _sources(compare: Mapping[str, Any]) -> dict[str, str]:
     }
     for model in compare.get("models", ()):
         found[arm_name(model, None)] = ""
-        for learned in compare.get("learned", ()):
-            found[arm_name(model, learned["name"])] = str(learned["name"])
+        sets = [*compare.get("learned", ()), *compare.get("trained", ())]
+        names = [str(one["name"]) for one in sets]
+        names += map(lesson_name, compare.get("models", ()) if compare.get("train") else ())
+        for name in names:
+            found[arm_name(model, name)] = name
     return found
 
 

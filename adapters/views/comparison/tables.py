@@ -16,6 +16,7 @@ from .told import (
     gain,
     money,
     p_value,
+    scored,
     seconds,
     verdict,
 )
@@ -30,6 +31,8 @@ class Table:
     note: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    # of each cell, where the table is a matrix: what a heat map shows, in [-1, 1]; None: nothing
+    heat: tuple[tuple[float | None, ...], ...] = ()
 
 
 def tables(story: ComparisonStory) -> Iterator[Table]:
@@ -37,38 +40,83 @@ def tables(story: ComparisonStory) -> Iterator[Table]:
     yield _accuracies(story)
     if story.pairs:
         yield _differences(story)
-    cells = transfer(story)
-    if cells:
-        yield _matrix(
-            "Transfer",
-            "gain over untrained on the same model; the first row is untrained itself; "
-            "* told from none (Holm over the matrix)",
-            [(cell.learned or "untrained", cell.model, cell) for cell in cells],
-        )
-    by_kind = by_category(story)
-    if by_kind:
-        yield _matrix(
-            "Categories",
-            "accuracy, and the gain over untrained on the same model; "
-            "* told from none (Holm over the matrix)",
-            [(cell.category, cell.arm, cell) for cell in by_kind],
-        )
+    yield from matrices(story)
+    if story.lessons:
+        yield _lessons(story)
     yield _money(story)
     yield _time(story)
     if story.gate:
         yield _gate(story)
 
 
+def matrices(story: ComparisonStory) -> Iterator[Table]:
+    """Return what was learned against where it is used: over models, and over categories."""
+    marks = "* told from none (Holm over the matrix)"
+    if any(cell.home for cell in (*transfer(story), *by_category(story))):
+        marks += "; ° learned here"
+    cells = transfer(story)
+    if cells:
+        yield _matrix(
+            "Transfer",
+            f"gain over untrained on the same model; the first row is untrained itself; {marks}",
+            [(cell.learned or "untrained", cell.model, cell) for cell in cells],
+        )
+    by_kind = by_category(story)
+    if by_kind:
+        yield _matrix(
+            "Categories",
+            f"accuracy, and the gain over untrained on the same model; {marks}",
+            [(cell.arm, cell.category, cell) for cell in by_kind],
+        )
+
+
+def _lessons(story: ComparisonStory) -> Table:
+    return Table(
+        title="Trainings",
+        note=(
+            "runs of their own: `funcforge show` tells all of them; before and after on the tasks "
+            "that their steps were decided on"
+        ),
+        head=("learned", "model", "tasks of", "run", "state", "steps", "accepted", "functions",
+              "before", "after", "calls", "USD", "time"),
+        rows=tuple(
+            (
+                lesson.name,
+                lesson.model,
+                ", ".join(lesson.categories) or "all",
+                lesson.run_id,
+                lesson.status,
+                f"{lesson.steps:,}",
+                f"{lesson.accepted:,}",
+                f"{len(lesson.functions):,}",
+                scored(lesson.before),
+                scored(lesson.after),
+                f"{lesson.usage.calls:,}",
+                money(lesson.usage.cost_usd),
+                seconds(lesson.seconds),
+            )
+            for lesson in story.lessons
+        ),
+    )  # fmt: skip
+
+
 def _matrix(title: str, note: str, cells: list[tuple[str, str, TransferCell]]) -> Table:
     columns = list(dict.fromkeys(column for _, column, _ in cells))
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, TransferCell]] = {}
     for row, column, cell in cells:
-        rows.setdefault(row, {})[column] = gain(cell)
+        rows.setdefault(row, {})[column] = cell
     return Table(
         title=title,
         note=note,
         head=("", *columns),
-        rows=tuple((row, *(found.get(c, "–") for c in columns)) for row, found in rows.items()),
+        rows=tuple(
+            (row, *(gain(found[c]) if c in found else "–" for c in columns))
+            for row, found in rows.items()
+        ),
+        heat=tuple(
+            (None, *(found[c].gain if c in found else None for c in columns))
+            for found in rows.values()
+        ),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from ....engine.contrast import Contrast
 from ....engine.usage import Usage
-from ..text import duration, percent, points
+from ..story import Scored
+from ..text import duration, estimate, percent, points
+from .lessons import LessonStory
 from .story import ArmStory, ComparisonStory
 from .transfer import TransferCell, by_category, transfer
 
@@ -27,6 +29,7 @@ def comparison_json(story: ComparisonStory) -> dict[str, Any]:
         "alpha": story.alpha,
         "arms": [arm_json(arm) for arm in story.arms],
         "pairs": [asdict(pair) for pair in story.pairs],
+        "trainings": [lesson_json(lesson) for lesson in story.lessons],
         "transfer": [asdict(cell) for cell in transfer(story)],
         "by_category": [asdict(cell) for cell in by_category(story)],
         "gate": {
@@ -34,7 +37,7 @@ def comparison_json(story: ComparisonStory) -> dict[str, Any]:
             "strict": story.strict,
             "conditions": [asdict(one) for one in story.gate],
         },
-        "usage": usage_json(story.run.usage),
+        "usage": usage_json(story.usage),
         "seconds": story.run.seconds,
         "sandbox": story.run.sandbox,
     }
@@ -75,6 +78,26 @@ def arm_json(arm: ArmStory) -> dict[str, Any]:
         "tokens_per_minute": spent.tokens_per_minute,
         "best_for_cost": arm.best_for_cost,
         "best_for_latency": arm.best_for_latency,
+    }
+
+
+def lesson_json(lesson: LessonStory) -> dict[str, Any]:
+    """Return one training."""
+    before, after = lesson.before, lesson.after
+    return {
+        "name": lesson.name,
+        "model": lesson.model,
+        "categories": list(lesson.categories),
+        "run_id": lesson.run_id,
+        "status": lesson.status,
+        "message": lesson.message,
+        "steps": lesson.steps,
+        "accepted": lesson.accepted,
+        "functions": list(lesson.functions),
+        "before": before.score if before else None,
+        "after": after.score if after else None,
+        "usage": usage_json(lesson.usage),
+        "seconds": lesson.seconds,
     }
 
 
@@ -138,6 +161,11 @@ def seconds(value: float | None) -> str:
     return "–" if value is None else duration(value)
 
 
+def scored(found: Scored | None) -> str:
+    """Spell a score with its interval, or that there is none."""
+    return "–" if found is None else estimate(found.score, found.low, found.high)
+
+
 def errors(arm: ArmStory) -> str:
     """Spell the failed episodes by kind."""
     return ", ".join(f"{kind} {number:,}" for kind, number in arm.errors.items()) or "none"
@@ -149,6 +177,6 @@ def gain(cell: TransferCell) -> str:
         return "–"
     if cell.gain is None or cell.gain_low is None or cell.gain_high is None:
         return f"{percent(cell.score)} [{cell.low * 100:.1f}, {cell.high * 100:.1f}]"
-    sure = " *" if cell.sure else ""
+    sure = " *" * cell.sure + " °" * cell.home
     interval = f"[{cell.gain_low * 100:+.1f}, {cell.gain_high * 100:+.1f}]"
     return f"{percent(cell.score)}, {points(cell.gain)} {interval}{sure}"

@@ -27,6 +27,7 @@ class TransferCell:
     gain_high: float | None = None
     p_holm: float | None = None  # corrected over the cells of its matrix
     sure: bool = False  # whether the gain is told from none at the comparison's alpha
+    home: bool = False  # learned on this very model, or on tasks of this category
 
 
 def transfer(story: ComparisonStory) -> list[TransferCell]:
@@ -66,7 +67,9 @@ def _cell(
 ) -> TransferCell:
     mine = _of_category(story, arm.name, category)
     estimate = interval(mine, 1 - story.alpha)
+    lesson = next((one for one in story.lessons if one.name == arm.learned), None)
     cell = TransferCell(
+        home=lesson is not None and lesson.is_home(arm.model, category),
         learned=arm.learned,
         model=arm.model,
         category=category,

@@ -16,8 +16,9 @@ from pathlib import Path
 from ... import text
 from ...lines import UNSAFE_WARNING
 from .. import told
+from ..heat import shades
 from ..story import ComparisonStory
-from ..tables import tables
+from ..tables import matrices, tables
 from .conversations import explorer
 from .figures import accuracies, differences, scatters
 
@@ -57,7 +58,8 @@ def render_page(story: ComparisonStory, path: Path) -> str:
         accuracies=accuracies(story),
         differences=differences(story),
         scatters=scatters(story),
-        tables=list(tables(story)),
+        tables=[table for table in tables(story) if not table.heat],
+        matrices=[(table, shades(table)) for table in matrices(story)],
         tiles=_tiles(story),
         verdicts=_verdicts(story),
         void=[arm for arm in story.arms if not arm.finished],
@@ -74,7 +76,7 @@ def _tiles(story: ComparisonStory) -> list[tuple[str, str, str]]:
     """Return (label, value, detail) of the figures on top."""
     scored = [(arm.estimate.score, arm.name) for arm in story.arms if arm.estimate is not None]
     best = max(scored, key=lambda one: one[0], default=None)
-    usage = story.run.usage
+    usage = story.usage
     found = [] if best is None else [("highest accuracy", text.percent(best[0]), best[1])]
     told_apart = sum(pair.verdict != "cannot tell" for pair in story.pairs)
     return [

@@ -113,8 +113,8 @@ async def test_files_hold_every_score_and_no_text_leaves_its_cell(tmp_path: Path
     )
     story = read(tmp_path / "runs.db")
 
-    rows = list(csv.DictReader(io.StringIO(episodes_csv(story))))
-    text = markdown(story)
+    rows = list(csv.DictReader(io.StringIO(episodes_csv(story, "run"))))
+    text = markdown(story, "run")
 
     assert len(rows) == 2 * 20
     assert {row["arm"] for row in rows} == {"'=m/a|b", "m/<b>"}
