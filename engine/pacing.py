@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 BURST_S = 0.5  # how much of a per-minute allowance may be used at once
 WINDOW_S = 10.0  # over which the rate that a provider takes is measured
@@ -57,8 +57,10 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        # when the calls of the last WINDOW_S were sent that were not refused, or not yet
-        self._sent_s: deque[float] = deque()
+        self._sent_s: deque[float] = deque()  # when the calls of the last WINDOW_S were sent
+        self._refused_of: Counter[float] = Counter()  # how many of them were refused, by that time
+        self._refused = 0  # in all
+        self._since = 0  # calls sent since the last slow-down and not refused, or not yet
         self._refusals_s: deque[float] = deque()  # since the last slow-down
         self._first_s: float | None = None
         self._base: float | None = None  # calls per second at the last refusal
@@ -84,6 +86,7 @@ class Pace:
         """Count a call that leaves."""
         self._first_s = now_s if self._first_s is None else self._first_s
         self._sent_s.append(now_s)
+        self._since += now_s > self._refused_s
         self._forget(now_s)
         per_s = self.per_s(now_s)
         if per_s is not None:
@@ -101,16 +104,17 @@ class Pace:
             Whether they are.
         """
         self._forget(now_s)
-        if sent_s in self._sent_s:
-            self._sent_s.remove(sent_s)
+        if self._sent_s and sent_s >= self._sent_s[0]:
+            self._refused_of[sent_s] += 1
+            self._refused += 1
+            self._since -= sent_s > self._refused_s
         self._refusals_s.append(now_s)
-        sent = len(self._sent_s)
+        sent = len(self._sent_s) - self._refused
         if len(self._refusals_s) <= TOLERANCE * (sent + len(self._refusals_s)):
             return False
         span_s = min(WINDOW_S, now_s - (self._first_s or 0.0))
         # calls that left before the last slow-down tell nothing of it
-        since = sum(at_s > self._refused_s for at_s in self._sent_s)
-        known = self._base is None or (sent_s > self._refused_s and since >= FEWEST)
+        known = self._base is None or (sent_s > self._refused_s and self._since >= FEWEST)
         if known and sent >= FEWEST and span_s > 0 and now_s >= self._free_until_s:
             self._slow_down(CAUTION * sent / span_s, now_s)
         return True
@@ -121,6 +125,7 @@ class Pace:
         self._before = now_per_s or per_s
         self._base = per_s
         self._refused_s = now_s
+        self._since = 0
         self._refusals_s.clear()
         if self._in_vain >= IN_VAIN:
             # refusals that go on however slowly calls leave: slower and slower helps nobody
@@ -129,6 +134,17 @@ class Pace:
 
     def _forget(self, now_s: float) -> None:
         while self._sent_s and self._sent_s[0] < now_s - WINDOW_S:
-            self._sent_s.popleft()
+            self._forget_call(self._sent_s.popleft())
         while self._refusals_s and self._refusals_s[0] < now_s - WINDOW_S:
             self._refusals_s.popleft()
+
+    def _forget_call(self, sent_s: float) -> None:
+        refused = self._refused_of[sent_s]
+        if not refused:
+            self._since -= sent_s > self._refused_s
+            return
+        self._refused -= 1
+        if refused > 1:
+            self._refused_of[sent_s] = refused - 1
+        else:
+            del self._refused_of[sent_s]

@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 from collections import deque
+from collections.abc import Mapping
 from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import Process, TaskGroup
 
 from ...engine.errors import InvalidReply, SandboxError
@@ -21,7 +23,8 @@ _START_S = 120.0  # importing pandas and scipy on a busy machine
 _CHILD_START_S = 30.0
 _CLOSE_S = 5.0
 _LONGEST_NEWS = 65_536
-_OVERHEAD_BYTES = 65_536  # of a message beside a result of the greatest length
+_OVERHEAD_BYTES = 262_144  # of the messages beside a result of the greatest length
+_MESSAGE_BYTES = 128  # that a message counts for beside its text: reading it costs time
 
 
 class Child:
@@ -32,6 +35,7 @@ class Child:
         self.connection = connection
         self.number = number
         self.ended = anyio.Event()
+        self._asked = 0  # requests sent
         self.status: int | None = None  # as of waitpid; None: unknown
         self.trouble = ""  # why it could not even start
 
@@ -49,13 +53,25 @@ class Child:
                 raise SandboxError(f"a child of the sandbox is broken: {error}") from error
             if message is None:
                 await self.ended.wait()
+        if message is None and not self.ended.is_set():
+            self._parent.broken = True  # it does not answer: the next child gets another one
         if not message or not message.get("ready"):
             reason = (message or {}).get("broken") or self.trouble or "it did not start"
             raise SandboxError(f"the sandbox could not confine a child: {reason}")
 
+    def spell(self, request: Mapping[str, Any]) -> bytes:
+        """Return the next request as it is sent. Its number tells its answer from a forged one.
+
+        Raises:
+            ValueError, TypeError, RecursionError: It has no form in JSON.
+        """
+        body = json.dumps({**request, "number": self._asked + 1}).encode("ascii")
+        self._asked += 1
+        return len(body).to_bytes(4, "big") + body
+
     async def send(self, request: bytes) -> None:
         """Send one request. A child that hung up is noticed when its answer is awaited."""
-        data = memoryview(len(request).to_bytes(4, "big") + request)
+        data = memoryview(request)
         while data:
             try:
                 data = data[self.connection.send(data) :]
@@ -83,12 +99,16 @@ class Child:
             if message is None:
                 return None
             if "done" in message:
+                if message.get("number") != self._asked:
+                    raise InvalidReply("an answer to another request")
                 return message["done"]
             text = message.get("out")
             if not isinstance(text, str):
                 raise InvalidReply("a message that is neither output nor an answer")
-            left -= 6 * len(text) + 16
+            left -= 6 * len(text) + _MESSAGE_BYTES
             stdout.append(clean_text(text))
+            # a flood always has the next piece ready: everybody else must get a turn, too
+            await anyio.lowlevel.checkpoint()
 
     async def discard(self) -> None:
         """End the child, if it has not ended. Safe under cancellation."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -48,7 +47,9 @@ class Pool:
         self._running = anyio.CapacityLimiter(settings.cores)
         self._interpreters = anyio.Semaphore(settings.interpreters)
         self._names = re.compile(
-            rf"^\s*(?:import|from)\s[^#\n]*?\b({'|'.join(environment.packages) or '(?!)'})\b", re.M
+            # no newline in the spaces: thousands of empty lines would be tried from each one
+            rf"^[ \t]*(?:import|from)[ \t][^#\n]*?\b({'|'.join(environment.packages) or '(?!)'})\b",
+            re.M,
         )
 
     async def check(self, function: Function) -> CallResult:
@@ -95,7 +96,7 @@ class Pool:
     ) -> CallResult:
         """Have a child work on one request, within the limits."""
         try:
-            body = json.dumps(request).encode("ascii")
+            letter = child.spell(request)
         except (TypeError, ValueError, RecursionError) as error:
             return CallResult(outcome="exception", error=f"the arguments are no JSON: {error}")
         wall_s = self.settings.wall_s if wall_s is None else wall_s
@@ -105,7 +106,7 @@ class Pool:
         started_s = time.monotonic()
         with anyio.move_on_after(wall_s) as time_limit:
             try:
-                await child.send(body)
+                await child.send(letter)
                 answer = await child.answer(stdout, self.settings.output_bytes)
                 if answer is None:
                     await child.ended.wait()

@@ -400,3 +400,75 @@ async def _settled(most: int) -> None:
     async with asyncio.timeout(10):
         while len(descendants()) > most:  # noqa: ASYNC110 - processes set no event
             await asyncio.sleep(0.02)
+
+
+async def test_threads_that_print_at_once_lose_nothing(sandbox: Sandbox) -> None:
+    code = """
+import threading
+def work(name):
+    for _ in range(40):
+        print(name * 9)
+def f():
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcdefgh"]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+"""
+
+    result = await sandbox.call(function(code), {})
+
+    assert result.outcome == "value"
+    text = "".join(result.stdout.split())
+    assert {name: text.count(name) for name in "abcdefgh"} == dict.fromkeys("abcdefgh", 360)
+
+
+async def test_bytes_can_be_printed(sandbox: Sandbox) -> None:
+    code = "import sys\ndef f(): sys.stdout.buffer.write('é\\n'.encode()); sys.stdout.flush()"
+
+    result = await sandbox.call(function(code), {})
+
+    assert (result.outcome, result.stdout) == ("value", "é\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("import subprocess; subprocess.run(['ls'])", "is one process without network"),
+        ("import os; os.fork()", "is one process without network"),
+        ("import multiprocessing; multiprocessing.Pool(2)", "is one process without network"),
+        ("import socket; socket.create_connection(('127.0.0.1', 9))", "without network"),
+        ("import urllib.request as u; u.urlopen('http://localhost')", "without network"),
+        ("import matplotlib.pyplot", "these packages can be imported: "),
+    ],
+)
+async def test_what_the_sandbox_refuses_is_explained(
+    sandbox: Sandbox, body: str, told: str
+) -> None:
+    result = await sandbox.call(function(f"def f(): {body}"), {})
+
+    assert result.outcome == "exception"
+    assert told in result.error
+
+
+async def test_an_error_of_the_code_itself_is_told_as_it_is(sandbox: Sandbox) -> None:
+    result = await sandbox.call(function("def f(): open('none')"), {})
+
+    assert "Note:" not in result.error
+
+
+async def test_an_answer_given_in_advance_ends_the_session(sandbox: Sandbox) -> None:
+    forging = """
+import os
+body = b'{"done": {"outcome": "value", "value": 1}, "number": 1}'
+for fd in range(3, 64):
+    try:
+        os.write(fd, (len(body).to_bytes(4, "big") + body) * 2)
+    except OSError:
+        pass
+"""
+    async with sandbox.interpreter() as interpreter:
+        await interpreter.run(forging)
+        second = await interpreter.run("print('second')")
+        third = await interpreter.run("print('third')")
+
+    assert "an answer to another request" in second.error
+    assert third.stdout == "third\n"

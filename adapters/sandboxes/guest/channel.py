@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from typing import Any
 
 
@@ -12,12 +13,14 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._sending = threading.RLock()  # threads that print must not mix their messages
 
     def send(self, message: dict[str, Any]) -> None:
         """Send one message. Surrogates, which are no text, become question marks."""
         text = json.dumps(message, ensure_ascii=False, allow_nan=False)
         data = text.encode("utf-8", "replace")
-        self._connection.sendall(len(data).to_bytes(4, "big") + data)
+        with self._sending:
+            self._connection.sendall(len(data).to_bytes(4, "big") + data)
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message, or None when the engine has hung up."""

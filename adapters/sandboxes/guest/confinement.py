@@ -18,6 +18,7 @@ _NOBODY = 65534
 _USER_INSIDE = 1000
 _MB = 1 << 20
 
+_LANDLOCK_GUARDS_CUTS = 3  # version of its interface
 # modes and times of files are beyond Landlock; copying a file within the scratch sets them, though
 _NOT_IN_LANDLOCK = ("chmod", "fchmod", "fchmodat", "utime", "utimes", "utimensat")
 
@@ -121,6 +122,7 @@ class Landlock(Confinement):
     confine: Callable[[Any], None] | None = None
     policy: type | None = None
     degraded: tuple[Any, ...] = ()
+    guards_cuts: bool = False  # whether Landlock keeps files from being cut, since Linux 6.2
 
     def load(self, site_packages: str) -> None:
         """Import sandlock, which lies outside of what the children may import."""
@@ -129,6 +131,7 @@ class Landlock(Confinement):
 
         sys.path.remove(site_packages)
         self.confine, self.policy = sandlock.confine, sandlock.Sandbox
+        self.guards_cuts = sandlock.landlock_abi_version() >= _LANDLOCK_GUARDS_CUTS
         # an older kernel lacks some; the system call filter covers signals, sockets and devices
         self.degraded = tuple(sandlock.Protection)
 
@@ -145,7 +148,9 @@ class Landlock(Confinement):
         )
         super().apply(scratch)
         kernel.drop_capabilities()
-        program = seccomp.program(own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK)
+        program = seccomp.program(
+            own_pid=os.getpid(), pretend=_NOT_IN_LANDLOCK, cuts=self.guards_cuts
+        )
         kernel.CallFilter(program).install()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 
+from .notes import note
 from .values import cut
 
 _MESSAGE = 2_000  # characters
@@ -13,7 +14,10 @@ _LINE = 200
 
 
 def describe(
-    error: BaseException, sources: Mapping[str, list[str]], hidden: Mapping[str, str]
+    error: BaseException,
+    sources: Mapping[str, list[str]],
+    hidden: Mapping[str, str],
+    packages: tuple[str, ...] = (),
 ) -> str:
     """Return the text that the agent and the optimizer read.
 
@@ -21,11 +25,13 @@ def describe(
         error: What the code raised.
         sources: File name of each piece of the model's code -> its lines. Only their frames show.
         hidden: Paths of this machine -> what is shown instead.
+        packages: That can be imported beside the standard library.
     """
     lines = [_headline(error), *_frames(error, sources)]
     cause = error.__cause__
     if cause is not None and cause is not error:
         lines += [f"caused by {_headline(cause)}", *_frames(cause, sources)]
+    lines += filter(None, [note(error, packages)])
     text = "\n".join(lines)
     for path, shown in hidden.items():
         text = text.replace(path, shown)

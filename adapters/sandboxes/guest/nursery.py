@@ -49,6 +49,7 @@ class Nursery:
         self._children: dict[int, Child] = {}
         self._by_pidfd: dict[int, Child] = {}
         self._measured = bool(confinement.scratch_root)  # a mount of its own has its own limit
+        self._frozen: set[int] = set()  # they write nothing
         self._troubles: dict[int, str] = {}
         self._poll = select.epoll()
         self._poll.register(control.fileno(), select.EPOLLIN)
@@ -83,6 +84,7 @@ class Nursery:
         for action in ("kill", "stop", "go"):
             if child := self._children.get(order.get(action, -1)):
                 self._signal(child, _SIGNALS[action])
+                (self._frozen.add if action == "stop" else self._frozen.discard)(child.number)
         if "fork" in order:
             fds = array.array("i")
             fds.frombytes(extra[0][2][: fds.itemsize])
@@ -92,6 +94,8 @@ class Nursery:
     def _measure(self) -> None:
         limits = self._confinement.limits
         for child in self._children.values() if self._measured else ():
+            if child.number in self._frozen:
+                continue
             size = limits.scratch_mb << 20
             if is_full(child.scratch or "", child.pid, size_bytes=size, files=SCRATCH_FILES):
                 self._troubles[child.number] = f"its files took more than {limits.scratch_mb} MB"
@@ -142,6 +146,7 @@ class Nursery:
         status = os.waitpid(child.pid, 0)[1]
         os.close(child.pidfd)
         del self._children[child.number]
+        self._frozen.discard(child.number)
         del self._by_pidfd[child.pidfd]
         if child.scratch is not None:
             # what cannot be removed here goes with the whole folder when the sandbox closes

@@ -23,7 +23,9 @@ _X32_BIT = 0x40000000
 _NEWEST = 449
 
 _CLONE_THREAD = 0x00010000
-_AF_UNIX, _SOCK_STREAM = 1, 1
+_AF_UNIX, _SOCK_STREAM, _SOL_SOCKET = 1, 1, 1
+_SOCKET_FACTS = (3, 4, 7, 8, 30, 38, 39)  # type, error, buffers, listening?, protocol, family
+_ACCESS_MODE, _TRUNCATE = 0o3, 0o1000
 _TERMINAL_AND_PIPE_REQUESTS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 # owner, signal, lease and notify send signals; a larger pipe takes kernel memory
 _FCNTL_REFUSED = (8, 10, 15, 1024, 1026, 1031)
@@ -35,14 +37,19 @@ def supported() -> bool:
     return platform.machine() in _AUDIT_NUMBERS
 
 
-def program(own_pid: int, *, pretend: Collection[str] = ()) -> bytes:
+def program(own_pid: int, *, pretend: Collection[str] = (), cuts: bool = True) -> bytes:
     """Return the filter for a process that will know itself as `own_pid`.
 
     Args:
         own_pid: The only process that may be sent signals.
         pretend: Allowed calls that are to do nothing and yet report success.
+        cuts: Whether files may be cut without being opened for writing, which asks for the right
+            to write; no where nothing else keeps a process from cutting other people's files.
     """
     allowed, restricted = _numbers(ALLOWED), _numbers(RESTRICTED)
+    if not cuts:
+        del allowed["truncate"]
+        restricted |= {name: allowed.pop(name) for name in ("open", "openat") if name in allowed}
     pretended = [allowed.pop(name) for name in pretend if name in allowed]
     audit = _AUDIT_NUMBERS[platform.machine()]
     code = [_op(_LOAD, 4), _op(_EQUAL, audit, 1, 0), _op(_RETURN, _KILL), _op(_LOAD, 0)]
@@ -96,10 +103,23 @@ def _bodies(own_pid: int) -> dict[str, list[bytes]]:
             *(_argument(4), _op(_EQUAL, 0, 1, 0), refuse),
             *(_argument(4, high=True), _op(_EQUAL, 0, 1, 0), refuse, allow),
         ],
+        # only what is needed to find out what a socket is; the peer is the engine
+        "getsockopt": [
+            *(_argument(1), _op(_EQUAL, _SOL_SOCKET, 1, 0), refuse),
+            *_one_of(2, _SOCKET_FACTS, then=allow, otherwise=refuse),
+        ],
+        "open": _no_cutting(1, allow, refuse),
+        "openat": _no_cutting(2, allow, refuse),
         "ioctl": _one_of(1, _TERMINAL_AND_PIPE_REQUESTS, then=allow, otherwise=refuse),
         "prctl": _one_of(0, _PRCTL_ALLOWED, then=allow, otherwise=refuse),
         "fcntl": _one_of(1, _FCNTL_REFUSED, then=refuse, otherwise=allow),
     }
+
+
+def _no_cutting(index: int, allow: bytes, refuse: bytes) -> list[bytes]:
+    """Refuse to open for reading and yet cut the file, which Linux does where the user may."""
+    flags = [_argument(index), _op(_AND, _ACCESS_MODE | _TRUNCATE)]
+    return [*flags, _op(_EQUAL, _TRUNCATE, 0, 1), refuse, allow]
 
 
 def _one_of(index: int, values: tuple[int, ...], *, then: bytes, otherwise: bytes) -> list[bytes]:

@@ -109,7 +109,8 @@ class _Converter:
         return text
 
     def _compound(self, value: Any, depth: int) -> Any:
-        library = type(value).__module__.partition(".")[0]
+        module = type(value).__module__
+        library = module.partition(".")[0] if isinstance(module, str) else ""
         if library in _LIBRARIES:
             return _LIBRARIES[library](self, value, depth)
         if isinstance(value, (bytes, bytearray)):

@@ -60,12 +60,12 @@ class Worker:
             except BaseException as error:  # SystemExit and the like are data too
                 answer = {"outcome": "exception", "error": self._describe(error)}
             output.finish()
-            self._channel.send({"done": answer})
+            self._channel.send({"done": answer, "number": request["number"]})
             if kind in _ONCE:
                 return
 
     def _describe(self, error: BaseException) -> str:
-        return describe(error, self._sources, self._hidden)
+        return describe(error, self._sources, self._hidden, self._packages)
 
     def _check(self, request: dict[str, Any]) -> dict[str, Any]:
         tree = self._parse(request["code"], request["name"])

@@ -391,6 +391,50 @@ attack(
     control=False,
 )
 
+attack(
+    "filter-on-a-socket",
+    # SO_ATTACH_FILTER: a program in the kernel, by way of a socket
+    """
+    import ctypes, socket, struct
+    a, b = socket.socketpair()
+    take_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xFFFF))
+    a.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(take_all)))
+    return "ESCAPED"
+    """,
+    control=True,
+)
+attack(
+    "who-is-at-the-other-end",
+    """
+    import socket, struct
+    a, b = socket.socketpair()
+    for fd in range(3, 64):
+        try:
+            other = socket.socket(fileno=os.dup(fd))
+            if struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)):
+                return "ESCAPED"
+        except OSError:
+            pass
+    return "no"
+    """,
+    control=True,
+)
+attack(
+    "descriptor-of-the-engine",
+    # SO_PEERPIDFD, since Linux 6.5
+    """
+    import socket
+    for fd in range(3, 64):
+        try:
+            if socket.socket(fileno=os.dup(fd)).getsockopt(socket.SOL_SOCKET, 77, 4):
+                return "ESCAPED"
+        except OSError:
+            pass
+    return "no"
+    """,
+    control=False,
+)
+
 # -- processes
 
 attack(
@@ -681,6 +725,19 @@ attack(
     control=False,
 )
 attack(
+    "flood-of-small-messages",
+    """
+    message = b'\\0\\0\\0\\x0a{"out":""}' * 1000
+    for fd in range(3, 64):
+        try:
+            while True:
+                os.write(fd, message)
+        except OSError:
+            pass
+    """,
+    control=False,
+)
+attack(
     "half-a-reply",
     """
     import time
@@ -838,6 +895,42 @@ for _name, _bomb in {
     "code-of-its-own": 'exec("(" * 10**5 + ")" * 10**5)',
 }.items():
     attack(f"bomb-{_name}", _bomb, control=False)
+
+attack(
+    "bomb-disk-deleted-but-mapped",
+    """
+    import ctypes, time
+    libc = ctypes.CDLL(None)
+    size = ctypes.c_size_t
+    for _ in range(20):
+        fd = os.open("x", os.O_RDWR | os.O_CREAT)
+        left = 3 << 20
+        while left:
+            left -= os.write(fd, b"x" * left)
+        libc.mmap(None, size(4096), 1, 1, fd, size(0))  # keeps the file, though closed and gone
+        os.unlink("x"); os.close(fd)
+        time.sleep(0.02)
+    return "ESCAPED"
+    """,
+    control=True,
+)
+attack(
+    "bomb-disk-behind-churn",
+    """
+    import threading, time
+    def churn(name):
+        while True:
+            fd = os.open(name, os.O_CREAT | os.O_RDWR); os.unlink(name); os.close(fd)
+    for name in "abc":
+        threading.Thread(target=churn, args=(name,), daemon=True).start()
+    for number in range(20):
+        with open(f"big-{number}", "wb") as file:
+            file.write(b"x" * (3 << 20))
+        time.sleep(0.02)
+    return "ESCAPED"
+    """,
+    control=True,
+)
 
 # -- after the reply
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from funcforge.adapters.sandboxes import Pool, SandboxSettings, open_sandbox, probe_backends
+from funcforge.adapters.sandboxes import parent as parents
 from funcforge.engine.errors import ConfigError, SandboxUnavailable
 
 from tests.adapters.sandboxes.holding import descendants, descriptors, function
@@ -169,3 +172,53 @@ class _Gone:
         from funcforge.adapters.sandboxes.launch import Command
 
         return Command(line=(str(self._program),), variables={})
+
+
+async def test_a_parent_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parents, "_CHILD_START_S", 0.3)
+    monkeypatch.setattr(parents, "_CLOSE_S", 0.3)
+    async with open_sandbox(_settings(parallel=1, wall_s=0.5)) as pool:
+        await pool.call(_IDLE, {})
+        for pid in descendants():
+            with suppress(ProcessLookupError):  # the last call's, which is ending
+                os.kill(pid, signal.SIGSTOP)
+        await pool.call(_IDLE, {})  # of the spare child, which was ready
+        after = await pool.call(_IDLE, {})
+
+    assert (after.outcome, after.value) == ("value", 1)
+
+
+async def test_a_flood_of_messages_leaves_everybody_else_a_turn() -> None:
+    flood = """
+import os, stat
+def f():
+    mine = [fd for fd in range(3, 64) if is_socket(fd)]
+    while True:
+        os.write(mine[0], b'\\0\\0\\0\\x0a{"out":""}' * 1000)
+def is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+"""
+    worst_s = 0.0
+    async with open_sandbox(_settings()) as pool:
+        await pool.call(_IDLE, {})
+        flooding = asyncio.create_task(pool.call(function(flood), {}))
+        while not flooding.done():
+            began_s = time.monotonic()
+            await asyncio.sleep(0.005)
+            worst_s = max(worst_s, time.monotonic() - began_s)
+        result = await flooding
+
+    assert result.outcome == "exception"
+    assert worst_s < 0.5  # 1.7 s before, for each such call
+
+
+async def test_empty_lines_cost_no_time() -> None:
+    async with open_sandbox(_settings()) as pool:
+        began_s = time.monotonic()
+        packages = pool.packages_of((), "\n" * 300_000 + "import numpy")
+
+    assert time.monotonic() - began_s < 1.0  # minutes, when each line tried all that follow
+    assert packages == ()
