@@ -177,7 +177,7 @@ def _told(arm: str, seed: int, rows: Any, *, calls: int, seconds: float) -> Tria
         trust=reliability(judged),
         calls=calls,
         seconds=seconds,
-        gamed=divergence(critic, gold),
+        gamed=_gamed(rows["episodes"], names),
     )
 
 
@@ -185,12 +185,23 @@ def _step(row: Any) -> int:
     return int(row["step"])
 
 
-def _by_task(episodes: Sequence[Any], evaluation: str) -> dict[str, float]:
+def _by_task(episodes: Sequence[Any], evaluation: str, judge: str = "gold") -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for row in episodes:
-        if row["evaluation"] == evaluation and row["gold_score"] is not None:
-            found.setdefault(row["task_id"], []).append(row["gold_score"])
+        score = row[f"{judge}_score"]
+        if row["evaluation"] == evaluation and score is not None:
+            found.setdefault(row["task_id"], []).append(score)
     return {task: fmean(values) for task, values in found.items()}
+
+
+def _gamed(episodes: Sequence[Any], names: Sequence[str]) -> str:
+    """Return what the views say of critic and gold, here on the sealed test."""
+    sides = []
+    for name in (names[0], names[-1]):
+        critic, gold = (_by_task(episodes, name, judge) for judge in ("critic", "gold"))
+        sides.append({task: (critic[task], gold[task]) for task in critic if task in gold})
+    found = divergence(*sides) if len(names) > 1 else None
+    return found.problem if found else ""
 
 
 def pooled_p(trials: Sequence[Trial], sign: float) -> float:

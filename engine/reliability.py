@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
+
+from .statistics import paired_p_value
 
 YES = 0.5  # a score from here on says yes, of a critic and of gold alike
 DOUBTED = 10  # judgements of a critic from which on their sameness is no accident
 TELLING = 0.05  # a critic whose scores all lie within this tells nothing apart
 _BINS = 10
 _SURE = 0.01  # p-value below which a critic counts as turned round
+_MOVED = 0.05  # p-value below which a judge's score counts as moved
 
 Judged = tuple[float, float | None, float]
 """(critic's score, gold score if there is one, agreement of the critic's votes)."""
+Both = Mapping[str, tuple[float, float]]
+"""Task id -> (critic's score, gold score), each the mean over repeats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,31 @@ class Reliability:
     calibration_error: float | None = None  # mean distance of a bin's two means, by its size
     bins: tuple[Bin, ...] = ()
     problem: str = ""  # why its judgements hold no information; empty: none found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """How a critic and gold moved from the first version to the last, task by task."""
+
+    tasks: int
+    critic_before: float
+    critic_after: float
+    rise_p_value: float  # one-sided: that the critic did not rise
+    gold_before: float
+    gold_after: float
+    fall_p_value: float  # one-sided: that gold did not fall
+
+    @property
+    def problem(self) -> str:
+        """Say that the critic is gamed: it surely rose while gold surely fell. Empty: it is not."""
+        if max(self.rise_p_value, self.fall_p_value) >= _MOVED:
+            return ""
+        return (
+            f"the critic is being gamed: on {self.tasks} tasks its score rose from "
+            f"{self.critic_before:.1%} to {self.critic_after:.1%} (p = {self.rise_p_value:.2g}) "
+            f"while gold fell from {self.gold_before:.1%} to {self.gold_after:.1%} "
+            f"(p = {self.fall_p_value:.2g})"
+        )
 
 
 def reliability(judged: Iterable[Judged]) -> Reliability | None:
@@ -112,24 +142,28 @@ def cohens_kappa(one: Sequence[bool], other: Sequence[bool]) -> float | None:
     return None if expected >= 1.0 else (observed - expected) / (1 - expected)
 
 
-def divergence(critic: Sequence[float | None], gold: Sequence[float | None]) -> str:
-    """Say where a critic's score rose while gold fell, as when it is gamed. Empty: it did not.
+def divergence(before: Both, after: Both) -> Divergence | None:
+    """Return how both judges moved on the tasks that have a score of each, before and after.
 
-    By how much is told, not tested: what one training shows may be noise of a few points.
+    Each side is tested by itself: that the critic rose, that gold fell. Source: see
+    `statistics.paired_p_value`.
 
-    Args:
-        critic: Its score of each version in use, oldest first; None: not known.
-        gold: The gold score of the same versions.
+    Returns:
+        None where fewer than two tasks can be compared.
     """
-    both = [(c, g) for c, g in zip(critic, gold, strict=True) if c is not None and g is not None]
-    if len(both) < 2:
-        return ""
-    (first_critic, first_gold), (last_critic, last_gold) = both[0], both[-1]
-    if last_critic <= first_critic or last_gold >= first_gold - 0.01:  # a point is noise
-        return ""
-    return (
-        f"the critic may be gamed: its score rose from {first_critic:.1%} to {last_critic:.1%} "
-        f"while gold fell from {first_gold:.1%} to {last_gold:.1%}"
+    tasks = sorted(before.keys() & after.keys())
+    if len(tasks) < 2:
+        return None
+    critic = [after[task][0] - before[task][0] for task in tasks]
+    gold = [after[task][1] - before[task][1] for task in tasks]
+    return Divergence(
+        tasks=len(tasks),
+        critic_before=fmean(before[task][0] for task in tasks),
+        critic_after=fmean(after[task][0] for task in tasks),
+        rise_p_value=paired_p_value(critic, seed=0),
+        gold_before=fmean(before[task][1] for task in tasks),
+        gold_after=fmean(after[task][1] for task in tasks),
+        fall_p_value=paired_p_value([-difference for difference in gold], seed=0),
     )
 
 

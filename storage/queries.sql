@@ -211,6 +211,13 @@ SELECT * FROM evaluations WHERE run_id = :run_id ORDER BY at_unix_s, evaluation;
 SELECT gold_score, critic_score, critic_agreement FROM episodes
 WHERE run_id = :run_id AND critic_score IS NOT NULL;
 
+-- name: judged_by_version
+SELECT parameters_version, task_id, avg(critic_score) AS critic, avg(gold_score) AS gold
+FROM episodes
+WHERE run_id = :run_id AND evaluation LIKE :split || '/%' AND gold_score IS NOT NULL
+    AND critic_score IS NOT NULL AND parameters_version IN (:first, :last)
+GROUP BY parameters_version, task_id;
+
 -- name: decisions_of
 SELECT * FROM decisions WHERE run_id = :run_id ORDER BY step;
 

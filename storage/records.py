@@ -9,7 +9,7 @@ from typing import Any
 from ..engine.events import Verdicts
 from ..engine.functions import Function
 from ..engine.parameters import Parameters
-from ..engine.reliability import Reliability
+from ..engine.reliability import Divergence, Reliability
 from ..engine.usage import NO_USAGE, Usage
 
 
@@ -181,4 +181,5 @@ class RunView:
     ledger: tuple[FunctionVersion, ...]  # every version of every function, in order of appearance
     costs: Mapping[str, Usage]  # part (agent, optimizer, critic, ...) -> what it used
     critic: Reliability | None = None  # how far its critic can be trusted; None: no critic
+    divergence: Divergence | None = None  # of critic and gold; None: nothing to compare
     sealed_test: SealedTest | None = None  # None: not compared, or nothing was accepted

@@ -17,7 +17,7 @@ from ..engine.errors import RunNotFound
 from ..engine.events import Verdicts
 from ..engine.messages import Tool
 from ..engine.parameters import Parameters
-from ..engine.reliability import Reliability, reliability
+from ..engine.reliability import Divergence, Reliability, divergence, reliability
 from ..engine.statistics import Moments
 from ..engine.usage import Usage
 from . import values
@@ -121,9 +121,10 @@ class RunReader:
         initial = parameters.get(state.get("initial", first), Parameters())
         final = parameters.get(state.get("incumbent", first), initial)
         uses = tuple(self._functions(run_id))
+        config = read(row["config"])
         return RunView(
             summary=self._summary(row),
-            config=read(row["config"]),
+            config=config,
             task_hashes=read(row["task_hashes"]),
             step=state.get("step", 0),
             initial=initial,
@@ -141,6 +142,7 @@ class RunReader:
             ),
             costs={r["part"]: values.usage_of(r) for r in self._read("costs", run_id=run_id)},
             critic=self._critic(run_id),
+            divergence=self._divergence(run_id, config, initial, final),
             sealed_test=self._sealed_test(run_id),
         )
 
@@ -253,6 +255,22 @@ class RunReader:
             (row["critic_score"], row["gold_score"], row["critic_agreement"])
             for row in self._read("judged_of", run_id=run_id)
         )
+
+    def _divergence(
+        self, run_id: str, config: Mapping[str, Any], first: Parameters, last: Parameters
+    ) -> Divergence | None:
+        """Compare the first version and the last on the tasks that decide."""
+        split = (config.get("training") or {}).get("accept_on", "train")
+        sides: dict[str, dict[str, tuple[float, float]]] = {}
+        for row in self._read(
+            "judged_by_version",
+            run_id=run_id, split=split, first=first.version, last=last.version,
+        ):  # fmt: skip
+            side = sides.setdefault(row["parameters_version"], {})
+            side[row["task_id"]] = (row["critic"], row["gold"])
+        if first.version == last.version or len(sides) < 2:
+            return None
+        return divergence(sides[first.version], sides[last.version])
 
     def _edits(self, run_id: str) -> list[EditRecord]:
         bodies = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...engine.reliability import Reliability, divergence
+from ...engine.reliability import Divergence, Reliability
 from .text import percent, plural
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Judges:
     accept_by: str  # whose verdict decides on held-out tasks
     versions: tuple[Judged, ...]
     reliability: Reliability
+    divergence: Divergence | None  # None: no two versions have both verdicts
     warnings: tuple[str, ...]  # why not to trust it; empty: no reason found
 
 
@@ -40,26 +41,28 @@ def judges_of(
     config: Mapping[str, Any],
     before: Scored | None,
     steps: Iterable[Step],
+    divergence: Divergence | None = None,
 ) -> Judges | None:
     """Return what there is to tell of the critic; None where there is none.
 
     Args:
         before: The first score on the tasks that decide.
+        divergence: How both judges moved from the first version to the last.
     """
     if reliability is None:
         return None
     versions = tuple(_versions(before, steps))
-    used = [one for one in versions if one.in_use]
-    gamed = divergence([one.critic for one in used], [one.gold for one in used])
     training = config.get("training")
     settings: Mapping[str, Any] = training if isinstance(training, Mapping) else {}
     signal = str(settings.get("signal", "gold"))
     by_gold = signal == "gold" or settings.get("accept_by") == "gold"
+    gamed = divergence.problem if divergence else ""
     return Judges(
         signal=signal,
         accept_by="gold" if by_gold else "critic",
         versions=versions,
         reliability=reliability,
+        divergence=divergence,
         warnings=tuple(warning for warning in (reliability.problem, gamed) if warning),
     )
 
@@ -74,6 +77,7 @@ def judges_json(story: Story) -> dict[str, Any] | None:
         "accept_by": judges.accept_by,
         "versions": [asdict(one) for one in judges.versions],
         "reliability": asdict(judges.reliability),
+        "divergence": asdict(judges.divergence) if judges.divergence else None,
         "warnings": list(judges.warnings),
     }
 

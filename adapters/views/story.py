@@ -162,7 +162,11 @@ def tell(view: RunView) -> Story:
         costs=tuple(Cost(part=part, usage=usage) for part, usage in view.costs.items()),
         usage=summary.usage,
         judges=judges_of(
-            view.critic, view.config, _deciding(view.config, _sides(summary.before)), steps
+            view.critic,
+            view.config,
+            _deciding(view.config, _sides(summary.before)),
+            steps,
+            view.divergence,
         ),
         sealed_test=view.sealed_test,
     )

@@ -58,6 +58,12 @@ async def test_a_critic_teaches_without_gold_and_every_view_tells_both(tmp_path:
     assert trust["kappa"] > 0.2
     assert trust["auc"] > 0.65
     assert critic["warnings"] == []
+    first, *_, last = [one for one in critic["versions"] if one["in_use"]]
+    moved = critic["divergence"]
+    assert moved["tasks"] == 24
+    for judge in ("critic", "gold"):
+        assert moved[f"{judge}_before"] == pytest.approx(first[judge])
+        assert moved[f"{judge}_after"] == pytest.approx(last[judge])
     shown = await funcforge("show", told["run_id"], "--html", "report.html", cwd=tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in ("Cohen's kappa", "agrees with itself", "step 1"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from funcforge.engine.reliability import cohens_kappa, divergence, reliability
@@ -95,23 +97,48 @@ def test_a_critic_that_prefers_what_is_wrong_is_found_out_by_gold() -> None:
     assert bad.auc == 0.0
 
 
+def verdicts(tasks: int, critic: float, gold: Callable[[int], float]) -> dict[str, Any]:
+    """What both judges said of so many tasks."""
+    return {f"t{at}": (critic, gold(at)) for at in range(tasks)}
+
+
+def test_a_critic_that_surely_rises_while_gold_surely_falls_is_being_gamed() -> None:
+    before = verdicts(20, 0.5, lambda at: float(at < 10))
+    after = verdicts(20, 0.9, lambda at: float(at < 2))
+
+    found = divergence(before, after)
+
+    assert found is not None
+    # McNemar's exact test: eight changed, all for the worse
+    assert found.fall_p_value == pytest.approx(0.5**8)
+    assert "on 20 tasks its score rose from 50.0% to 90.0%" in found.problem
+    assert "gold fell from 50.0% to 10.0% (p = 0.0039)" in found.problem
+
+
 @pytest.mark.parametrize(
-    ("critic", "gold", "gamed"),
+    ("critic", "fell"),
     [
-        ([0.5, 0.6, 0.9], [0.5, 0.4, 0.3], True),
-        ([0.5, 0.9], [0.5, 0.7], False),
-        ([0.9, 0.5], [0.5, 0.3], False),
-        ([0.5, 0.9], [0.5, 0.495], False),  # half a point is noise
-        ([0.5, None, 0.9], [0.5, 0.9, 0.3], True),
-        ([0.5, 0.9], [None, 0.3], False),
-        ([], [], False),
+        (0.9, 3),  # gold fell on three tasks of twenty: chance has that with p = 0.125
+        (0.9, 0),
+        (0.5, 8),  # the critic did not rise
+        (0.4, 8),
     ],
 )
-def test_a_critic_that_rises_while_gold_falls_is_being_gamed(
-    critic: list[float | None], gold: list[float | None], gamed: bool
-) -> None:
-    told = divergence(critic, gold)
+def test_what_may_be_chance_is_not_called_gaming(critic: float, fell: int) -> None:
+    before = verdicts(20, 0.5, lambda at: float(at < 10))
+    after = verdicts(20, critic, lambda at: float(at < 10 - fell))
 
-    assert bool(told) == gamed
-    if gamed:
-        assert "from 50.0% to 90.0% while gold fell from 50.0% to 30.0%" in told
+    found = divergence(before, after)
+
+    assert found is not None
+    assert found.gold_after == (10 - fell) / 20
+    assert found.problem == ""
+
+
+def test_only_tasks_that_were_judged_on_both_sides_are_compared() -> None:
+    before = verdicts(4, 0.5, float)
+
+    assert divergence(before, {"other": (0.5, 0.5)}) is None
+    found = divergence(before, {**verdicts(3, 0.6, float), "other": (0.0, 0.0)})
+    assert found is not None
+    assert (found.tasks, found.gold_before) == (3, 1.0)
