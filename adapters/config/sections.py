@@ -384,6 +384,8 @@ class ExecutorConfig(Section):
         "local"  # in this process, in several, on a cluster
     )
     workers: Count | None = None  # None: as many as help, one for each core
+    # a worker that says nothing for so long is killed, and its episodes run in another one
+    silence_s: Annotated[float, Field(ge=5)] = 60.0
     # Ray: "host:port" of a cluster, "auto" for the one this machine is of; None: one made here
     address: str | None = None
 

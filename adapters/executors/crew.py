@@ -21,6 +21,7 @@ from .strands import Strands
 
 LIVES = 3  # workers that an episode may lose before it counts as failed
 DEATHS_EACH = 3  # of workers, with no episode ended in between: then none will
+SILENCE_S = 60.0  # a loop that does not turn for so long hangs
 
 
 class Workplace(Protocol):
@@ -36,11 +37,17 @@ class Workplace(Protocol):
 
 
 @asynccontextmanager
-async def open_crew(workplace: Workplace, setup: Setup, workers: int) -> AsyncGenerator[Crew]:
-    """Begin to start the workers; `Crew.complete` waits for them. The block's end is theirs."""
+async def open_crew(
+    workplace: Workplace, setup: Setup, workers: int, *, silence_s: float = SILENCE_S
+) -> AsyncGenerator[Crew]:
+    """Begin to start the workers; `Crew.complete` waits for them. The block's end is theirs.
+
+    Args:
+        silence_s: A worker that says nothing for so long is killed and replaced.
+    """
     failed: Exception | None = None
     async with Strands() as strands, anyio.create_task_group() as group:
-        crew = Crew(workers, strands)
+        crew = Crew(workers, strands, silence_s)
         for number in range(workers):
             group.start_soon(crew.keep, workplace, setup, f"worker {number + 1}")
         try:
@@ -56,9 +63,10 @@ async def open_crew(workplace: Workplace, setup: Setup, workers: int) -> AsyncGe
 class Crew:
     """The workers of a run. Made by `open_crew`."""
 
-    def __init__(self, size: int, strands: Strands) -> None:
+    def __init__(self, size: int, strands: Strands, silence_s: float = SILENCE_S) -> None:
         self._size = size
         self._strands = strands
+        self._silence_s = silence_s
         self._able: list[Member] = []
         self._changed = Change()
         self._deaths = 0  # since an episode ended
@@ -69,11 +77,12 @@ class Crew:
         return _CrewExecutor(self, calls)
 
     async def keep(self, workplace: Workplace, setup: Setup, name: str) -> None:
-        """Have a worker work, and another in its place whenever it dies."""
+        """Have a worker work, and another in its place whenever it dies or hangs."""
         while self._broken is None:
             member = Member(name, self._strands)
             try:
                 member.link = await workplace.start(setup, member)
+                self._strands.start(member.listen(self._silence_s))
                 await member.ready.wait()
                 if member.error is not None:
                     raise member.error

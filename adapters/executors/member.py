@@ -17,7 +17,7 @@ from ...engine.scope import Place
 from ...engine.tasks import Task
 from . import wire
 from .strands import Strands
-from .wire import Packed
+from .wire import BEAT_S, Packed
 
 
 class WorkerGone(Exception):
@@ -62,9 +62,11 @@ class Member:
         self.over = anyio.Event()  # gone
         self.error: Exception | None = None  # why it could not start
         self.gone: str | None = None  # how it ended
+        self.hangs = False  # its process is there, but does not answer: only killing ends it
         self.settled = anyio.Event()  # gone, and nothing of it is still being committed
         self.link: Link | None = None
         self._strands = strands
+        self._heard = False
         self._next = 0
         self._running: dict[int, _Assignment] = {}
         self._calls: dict[int, _Call] = {}
@@ -117,7 +119,8 @@ class Member:
             self.link.send(message)
 
     def receive(self, message: Packed) -> None:
-        """Take a message of the worker."""
+        """Take a message of the worker; one that only says that it lives needs no more."""
+        self._heard = True
         match message:
             case ("ask", number, episode, where):
                 assignment = self._running.get(episode)
@@ -141,6 +144,22 @@ class Member:
             case ("failed", packed):
                 self.error = wire.error_in(packed)
                 self.ready.set()
+
+    async def listen(self, silence_s: float) -> None:
+        """Give the worker up when it has said nothing for so long.
+
+        Counted in turns of this loop: where it is the driver that stood still, what the worker
+        said meanwhile waits in the socket, and one turn later it is heard.
+        """
+        turn_s = min(BEAT_S, silence_s / 2)
+        silent_s = 0.0
+        while self.gone is None:
+            await anyio.sleep(turn_s)
+            silent_s = 0.0 if self._heard else silent_s + turn_s
+            self._heard = False
+            if silent_s >= silence_s:
+                self.hangs = True
+                self.lose(f"said nothing for {silence_s:g} s and was killed")
 
     def lose(self, reason: str) -> None:
         """Take note that the worker has ended: whoever waits for it is told."""

@@ -52,7 +52,9 @@ async def open_workers(config: Config) -> AsyncGenerator[Crew]:
             workplace, useful = cluster, min(cluster.cpus, config.limits.in_flight)
         workers = executor.workers or useful
         setup = Setup(opener=OPENER, given={"config": config.record(), "workers": workers})
-        yield await stack.enter_async_context(open_crew(workplace, setup, workers))
+        yield await stack.enter_async_context(
+            open_crew(workplace, setup, workers, silence_s=executor.silence_s)
+        )
 
 
 @asynccontextmanager

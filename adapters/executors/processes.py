@@ -141,14 +141,16 @@ class _ProcessLink:
         with anyio.CancelScope(shield=True):
             if self._pipe is not None:
                 self._pipe.close()
-            with anyio.move_on_after(CLOSE_S):
-                await self._process.wait()
+            if not self._member.hangs:
+                with anyio.move_on_after(CLOSE_S):
+                    await self._process.wait()
             if self._process.returncode is None:
                 self._process.kill()
             await self._process.wait()
             await self._process.aclose()
         self._member.lose("ended")
-        self._member.gone = describe_end(self._process.returncode)
+        if not self._member.hangs:
+            self._member.gone = describe_end(self._process.returncode)
 
 
 def describe_end(code: int | None) -> str:

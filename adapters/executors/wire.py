@@ -23,6 +23,8 @@ from ...engine.usage import Usage
 Packed = tuple[Any, ...]
 """What `*_out` makes and `*_in` reads: built-in types only."""
 
+BEAT_S = 0.5  # between two signs of life of a worker
+
 _SIZE = Struct("<I")
 _SHOWN = 4_000  # characters of a foreign traceback
 

@@ -20,7 +20,7 @@ from ...engine.tasks import Task
 from . import wire
 from .bench import Setup
 from .strands import Strands
-from .wire import Packed
+from .wire import BEAT_S, Packed
 
 Send = Callable[[Packed], None]
 """Hands a message to the other side, soon and in order. Raises `ConfigError` if it cannot."""
@@ -43,14 +43,22 @@ class Worker:
     async def serve(self, setup: Setup) -> None:
         """Open the bench, say so, and work until `stop`. Says too what it cannot start with."""
         with self._scope:
-            try:
-                async with setup.open(_Desk(self._calls)) as bench, self._strands:
-                    self._calls.model = bench.model
-                    self._rollout = bench.rollout(self._calls)
-                    self._send(("ready",))
-                    await anyio.sleep_forever()
-            except Exception as error:  # to be told where somebody reads it
-                self._send(("failed", wire.error_out(_first(error))))
+            async with Strands() as pulse:
+                pulse.start(self._beat())
+                try:
+                    async with setup.open(_Desk(self._calls)) as bench, self._strands:
+                        self._calls.model = bench.model
+                        self._rollout = bench.rollout(self._calls)
+                        self._send(("ready",))
+                        await anyio.sleep_forever()
+                except Exception as error:  # to be told where somebody reads it
+                    self._send(("failed", wire.error_out(_first(error))))
+
+    async def _beat(self) -> None:
+        """Show that the loop turns. A thread of its own would show that of a loop that hangs."""
+        while True:
+            self._send(("beat",))
+            await anyio.sleep(BEAT_S)
 
     def stop(self) -> None:
         """End everything."""

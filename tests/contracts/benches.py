@@ -30,8 +30,8 @@ SETUP = "tests.contracts.benches:open_bench"
 class TracingModel:
     """Answers with the question; what the question says happens, and stands in a file.
 
-    "slow" takes a tenth of a second, "long" forever, "refused" and "busy once" fail, and
-    "kill once" ends the process that asks, the first time.
+    "slow" takes a tenth of a second, "long" forever, "refused" and "busy once" fail, "kill once"
+    ends the process that asks and "hang once" stops its event loop, the first time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,6 +65,9 @@ class TracingModel:
         if (text == "kill once" and self._first(text)) or text == "kill always":
             await anyio.sleep(0.05)  # let others begin
             os.kill(os.getpid(), signal.SIGKILL)
+        if text == "hang once" and self._first(text):
+            await anyio.sleep(0.05)
+            time.sleep(600)  # noqa: ASYNC251 - as a person's code might
 
     def _first(self, text: str) -> bool:
         with suppress(FileExistsError):

@@ -60,7 +60,10 @@ class Place:
             crew = None
             if self.kind != "local":
                 workplace = await stack.enter_async_context(self.workplace())
-                crew = await stack.enter_async_context(open_crew(workplace, setup, self.size))
+                silence_s = given.get("silence_s", 60.0)
+                crew = await stack.enter_async_context(
+                    open_crew(workplace, setup, self.size, silence_s=silence_s)
+                )
                 await crew.complete()
             yield Parts(
                 model=bench.model,
@@ -278,6 +281,47 @@ async def test_a_worker_that_is_killed_loses_nothing_and_counts_nothing_twice(
     lost = await store.lost("run")
     # the calls in flight in that worker, and no others; a leave to send may have come too late
     assert 0 < again <= lost.calls
+
+
+async def test_a_worker_that_hangs_is_killed_and_its_episodes_run_in_another(
+    workers: Place, tmp_path: Path
+) -> None:
+    hanging = [*questions(8, "slow"), Task(id="x", prompt="hang once", target="h"), *questions(20)]
+    hanging = [replace(task, id=f"{number:02d}") for number, task in enumerate(hanging)]
+    store = MemoryStore()
+
+    # long enough for a process to start on a busy machine
+    outcome = await workers.evaluate(hanging, store=store, given={"silence_s": 8.0})
+
+    twin = MemoryStore()
+    await Place("local", beside(tmp_path, done="hang_once")).evaluate(hanging, store=twin)
+    assert outcome.status == "done"
+    assert await store.dump_rows("run") == await twin.dump_rows("run")
+    asked = benches.trace(workers.folder)
+    (hung, other) = [pid for text, pid, _ in asked if text == "hang once"]
+    assert hung != other
+    assert not psutil.pid_exists(hung)
+    assert len(asked) - len({text for text, _, _ in asked}) <= (await store.lost("run")).calls
+
+
+async def test_a_worker_that_was_stopped_for_a_while_keeps_its_episodes(processes: Place) -> None:
+    store = MemoryStore()
+
+    async def pause(parts: Parts) -> None:
+        await until(lambda: bool(benches.trace(processes.folder)))
+        worker = psutil.Process(benches.trace(processes.folder)[0][1])
+        worker.suspend()
+        await anyio.sleep(1.0)
+        worker.resume()
+
+    async with processes.parts(store, {"silence_s": 8.0}) as parts:
+        run = make_run(questions(40, "slow"), parts)
+        async with run, anyio.create_task_group() as group:
+            group.start_soon(pause, parts)
+            outcome = await run.wait()
+
+    assert outcome.status == "done"
+    assert (await store.lost("run")).calls == 0
 
 
 async def test_a_dead_worker_is_replaced(processes: Place) -> None:

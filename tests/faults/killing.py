@@ -65,6 +65,7 @@ class World:
     latency_s: float = 0.5
     fault_rate: float = 0.1
     longest_life_s: float = 1.0  # from the first call of a life to its kill
+    executor: str = "local"  # where its episodes run; the driver is what is killed
 
 
 @dataclass(kw_only=True)
@@ -120,7 +121,12 @@ async def kill_loop(folder: Path, world: World) -> Report:
         options = [
             "--json",
             "--quiet",
-            *lesson_settings(provider.openai_base_url, limits__in_flight=world.in_flight),
+            *lesson_settings(
+                provider.openai_base_url,
+                limits__in_flight=world.in_flight,
+                executor__kind=world.executor,
+                **({} if world.executor == "local" else {"executor__workers": 2}),
+            ),
         ]
         while killer.report.end is None:
             run_id = killer.run_id()
@@ -200,7 +206,7 @@ class _Killer:
             before_s = killed_s
 
     async def _bury(self, family: list[psutil.Process]) -> None:
-        """Wait for the sandbox's processes, which are to die with their parent."""
+        """Wait for the processes of sandbox and workers, which are to die with their parent."""
         with suppress(AssertionError):
             await until(lambda: not any(map(_lives, family)), within_s=10.0)
         left = [each for each in family if _lives(each)]

@@ -14,10 +14,25 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
 
 
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(World(train=16, test=160, kills=8, seed=4), id="local"),
+        pytest.param(
+            World(train=16, test=160, kills=3, seed=5, executor="processes"),
+            id="processes",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            World(train=16, test=160, kills=2, seed=6, executor="ray"),
+            id="ray",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
 async def test_killed_at_random_moments_a_training_ends_as_if_nothing_had_happened(
-    tmp_path: Path,
+    tmp_path: Path, world: World
 ) -> None:
-    world = World(train=16, test=160, kills=8, seed=4)
     (tmp_path / "peace").mkdir()
     peace = await undisturbed(tmp_path / "peace", world)
 
