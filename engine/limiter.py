@@ -15,6 +15,7 @@ from .pacing import Bucket, Pace
 from .ports import Clock
 
 START_IN_FLIGHT = 16
+START_SHARE = 8  # of what a person allows: who expects hundreds begins with dozens
 DECREASE = 0.7  # factor on an overload; 0.5 swings more than providers need
 REFUSED = 0.9  # factor on a 429: the pace is what takes the pressure off
 SLOWDOWN = 3.0  # latency over the usual one by this factor counts as congestion
@@ -109,7 +110,8 @@ class AccountLimiter:
         self._limits = limits
         self._clock = clock
         self._notify = changed
-        self._limit = float(min(START_IN_FLIGHT, limits.in_flight))
+        start = max(START_IN_FLIGHT, limits.in_flight // START_SHARE)
+        self._limit = float(min(start, limits.in_flight))
         self._slow_start = True
         self._reason = "start"
         self._in_flight = 0
@@ -118,6 +120,7 @@ class AccountLimiter:
         self._released = Change()
         self._not_before_s = 0.0
         self._decreased_s = -COOL_DOWN_S
+        self._slow_s: float | None = None  # since when answers are slow
         self._best_latency_s: float | None = None
         self._latency_s: float | None = None
         self._recent: deque[float] = deque(maxlen=RECENT)
@@ -283,7 +286,15 @@ class AccountLimiter:
         slow = self._answers > USUAL and quick > max(SLOWDOWN * self._best_latency_s, 0.05)
         # where nothing waits, the last to come back are the slow ones, and a limit helps nobody
         slow = slow and len(self._queue) > 0
-        if slow and permit.sent_s > self._decreased_s + COOL_DOWN_S and self._limit > 4:
+        self._slow_s = (now_s if self._slow_s is None else self._slow_s) if slow else None
+        # where this process itself stood still for a moment, all that was in flight then seems
+        # slow, and what is sent after it does not
+        if (
+            self._slow_s is not None
+            and permit.sent_s > max(self._slow_s, self._decreased_s + COOL_DOWN_S)
+            and self._limit > 4
+        ):
+            self._slow_s = None
             self._slow_start = False
             self._decrease(now_s, "latency rises", DECREASE)
             self._best_latency_s *= 1.5  # a provider may be slower for good

@@ -177,18 +177,47 @@ def test_refusals_at_random_do_not_slow_it_down_for_good(share: float, seconds: 
     simulate(scenario)
 
 
-def test_it_starts_politely_and_reaches_a_large_limit_fast() -> None:
+@pytest.mark.parametrize(
+    ("in_flight", "windows"),
+    [(64, (16, 32, 64)), (512, (64, 128, 256, 512)), (4, (4, 4))],
+)
+def test_it_starts_politely_and_reaches_its_limit_fast(
+    in_flight: int, windows: tuple[int, ...]
+) -> None:
     async def scenario(clock: VirtualClock) -> None:
         provider = Provider(clock, concurrent=10_000, per_minute=1e9)
-        limiter = Limiter(RateLimits(in_flight=512), clock=clock)
+        limiter = Limiter(RateLimits(in_flight=in_flight), clock=clock)
 
-        await drive(limiter, provider, workers=600, calls=6000, retry_after_s=None)
+        await drive(limiter, provider, workers=600, calls=6 * in_flight, retry_after_s=None)
 
         first_second = [at_s for at_s in provider.sent_s if at_s < 1.0]
-        assert len(first_second) <= 16
-        assert provider.peak == 512
-        reached = sum(1 for at_s in provider.sent_s if at_s < 6.5)
-        assert reached >= 16 + 32 + 64 + 128 + 256 + 512
+        assert len(first_second) == windows[0]
+        assert provider.peak == in_flight
+        reached = sum(1 for at_s in provider.sent_s if at_s < len(windows) - 0.5)
+        assert reached >= sum(windows)
+
+    simulate(scenario)
+
+
+def test_a_moment_in_which_this_process_stands_still_is_no_rising_latency() -> None:
+    async def scenario(clock: VirtualClock) -> None:
+        account = Limiter(RateLimits(in_flight=128), clock=clock).account("a")
+
+        async def call(at: int) -> None:
+            async with account.permit(1) as permit:
+                sent_s = clock.monotonic_s()
+                ends_s = sent_s + 0.2
+                # all that is in flight between 3 and 6 seconds is seen when that is over
+                await anyio.sleep((6.0 if 3.0 <= ends_s < 6.0 else ends_s) - sent_s)
+                permit.answered(clock.monotonic_s() - sent_s)
+
+        async with anyio.create_task_group() as group:
+            for at in range(6_000):
+                group.start_soon(call, at)
+
+        assert clock.monotonic_s() > 6.0
+        assert account.view.limit == 128
+        assert account.view.reason == "slow start"
 
     simulate(scenario)
 
