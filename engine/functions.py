@@ -30,7 +30,11 @@ class Function:
         return content_hash(self.to_json())
 
     def tool(self) -> Tool:
-        """Return the function as the agent's model sees it."""
+        """Return the function as the agent's model sees it: one object for all episodes."""
+        return self._tool
+
+    @cached_property
+    def _tool(self) -> Tool:
         return Tool(name=self.name, description=self.description, arguments=self.arguments)
 
     def to_json(self) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class EpisodeWorkspace:
         self._repeat = repeat
         self._frozen = {frozen.tool.name: frozen for frozen in settings.frozen}
         self._furniture: frozenset[str] = frozenset()
+        self._tools: tuple[Tool, ...] | None = None  # made when first asked for
         self._stack = AsyncExitStack()
         self._interpreter: Interpreter | None = None
         self._one_block = anyio.Lock()
@@ -100,6 +101,7 @@ class EpisodeWorkspace:
         """
         self._frozen.update((frozen.tool.name, frozen) for frozen in tools)
         self._furniture = frozenset(frozen.tool.name for frozen in tools)
+        self._tools = None
 
     async def __aenter__(self) -> EpisodeWorkspace:
         return self
@@ -144,6 +146,11 @@ class EpisodeWorkspace:
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the learned functions, then the frozen tools, each by name."""
+        if self._tools is None:
+            self._tools = self._offer()
+        return self._tools
+
+    def _offer(self) -> tuple[Tool, ...]:
         frozen = [frozen.tool for frozen in self._frozen.values()]
         if self._settings.python:
             frozen.append(PYTHON)

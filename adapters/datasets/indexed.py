@@ -1,4 +1,7 @@
-"""A task set on disk: an index of 30 bytes a task in memory, the tasks in their file."""
+"""A task set on disk: an index of 30 bytes a task in memory, the tasks in their file.
+
+The tasks of a small file are kept once they were read: a training goes over them in every step.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from ...engine.tasks import Task
 from .records import Record, Records, at
 from .rows import Reader
 
+KEPT_BYTES = 4 * 2**20  # of rows; the tasks of a larger file are read anew each time
 
 def _as_read(task: Task) -> Task:
     return task
@@ -65,6 +69,8 @@ class FileTaskSet:
         if not self.index:
             raise TaskError("holds no tasks", file=records.name)
         self._check_ids()
+        self._keeps = sum(self._sizes) <= KEPT_BYTES
+        self._kept: dict[int, Task] = {}
 
     @property
     def hash(self) -> str:
@@ -84,9 +90,13 @@ class FileTaskSet:
             TaskError: The file changed since it was indexed.
         """
         for position in positions:
-            # open for one task only: an iteration that is left half-way holds no descriptor
-            with self._records.open() as file:
-                task = self._task(file.fileno(), position)
+            task = self._kept.get(position)
+            if task is None:
+                # open for one task only: an iteration that is left half-way holds no descriptor
+                with self._records.open() as file:
+                    task = self._task(file.fileno(), position)
+                if self._keeps and not task.files:  # attachments are looked for each time
+                    self._kept[position] = task
             yield self._finish(task)
 
     def _add(self, record: Record) -> None:

@@ -8,6 +8,11 @@ round of every arm evaluates all tasks and asks for all actions.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from funcforge.adapters.models.loading import load_litellm
 
 from tests.loopback.brains import chance, is_optimizer
 from tests.loopback.wire import Ask, Say, call, calls, text
@@ -41,6 +46,29 @@ def brain(ask: Ask) -> Say:
     if is_optimizer_of_ag2(ask):
         arguments |= {"arguments": json.dumps(schema["properties"]), "packages": ""}
     return calls(call("add_function", arguments))
+
+
+def counting_brain(ask: Ask) -> Say:
+    """Answer the same; tokens are counted by one tokenizer over the whole body of each request."""
+    say = brain(ask)
+    said = say.content + "".join(call.name + call.arguments for call in say.calls)
+    return replace(say, prompt_tokens=_prompt_tokens(ask.body), completion_tokens=_tokens(said))
+
+
+def _prompt_tokens(body: Mapping[str, Any]) -> int:
+    """Count messages and what is offered beside them, in either spelling: providers bill both."""
+    offered = [*body.get("tools", ()), *body.get("functions", ())]
+    texts = [json.dumps(one, ensure_ascii=False) for one in offered]
+    for message in body["messages"]:
+        texts.append(message.get("content") or "")
+        texts += [call["function"]["arguments"] for call in message.get("tool_calls") or ()]
+    # 4 for each message: its role, and the marks around it
+    return sum(map(_tokens, texts)) + 4 * len(body["messages"])
+
+
+def _tokens(text: str) -> int:
+    # cl100k_base, which LiteLLM brings along: nothing is fetched
+    return len(load_litellm().encoding.encode(text, disallowed_special=()))
 
 
 def _argument_type(ask: Ask) -> object:

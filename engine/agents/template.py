@@ -26,8 +26,17 @@ def phrases() -> Mapping[str, Any]:
     return tomllib.loads(read_prompt("phrases.toml"))
 
 
-def check_prompt(text: str, placeholders: Collection[str], *, file: str | None = None) -> str:
+def check_prompt(
+    text: str,
+    placeholders: Collection[str],
+    *,
+    optional: Collection[str] = (),
+    file: str | None = None,
+) -> str:
     """Return a prompt unchanged if it has every placeholder and no other.
+
+    Args:
+        optional: Placeholders that it may have beside those.
 
     Raises:
         ConfigError: Names the placeholders that are missing or unknown.
@@ -37,10 +46,12 @@ def check_prompt(text: str, placeholders: Collection[str], *, file: str | None =
     missing = [name for name in placeholders if name not in found]
     if missing:
         raise ConfigError(f"the prompt lacks {_spell(missing)}; it needs {named}", file=file)
-    unknown = sorted(found - set(placeholders))
+    unknown = sorted(found - set(placeholders) - set(optional))
     if unknown:
+        may = f" and may have {_spell(optional)}" if optional else ""
         raise ConfigError(
-            f"the prompt has an unknown placeholder, {_spell(unknown)}; it needs {named}", file=file
+            f"the prompt has an unknown placeholder, {_spell(unknown)}; it needs {named}{may}",
+            file=file,
         )
     return text
 

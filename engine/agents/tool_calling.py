@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..agent import Workspace
 from ..messages import Message
 from ..ports import Answer
 from ..tasks import Task
 from .answers import AnswerFormat
-from .dialogue import Dialogue, as_text
+from .dialogue import PYTHON, Dialogue, as_text
 from .retrieval import Retriever, nearest_tools
 from .settings import DialogueSettings
-from .template import check_prompt, fill, read_prompt
+from .template import check_prompt, fill, phrases, read_prompt
 
 PLACEHOLDERS = ("answer_format", "instructions")
+OPTIONAL = ("tools",)
+_SYSTEMS = 64  # system messages kept: one for each version of the parameters in use
 
 
 class ToolCallingAgent:
@@ -28,7 +32,9 @@ class ToolCallingAgent:
     def __init__(self, settings: DialogueSettings | None = None) -> None:
         settings = settings or DialogueSettings()
         prompt = settings.prompt or read_prompt("tool_calling.md")
-        self._prompt = check_prompt(prompt, PLACEHOLDERS, file=settings.prompt_file)
+        self._prompt = check_prompt(
+            prompt, PLACEHOLDERS, optional=OPTIONAL, file=settings.prompt_file
+        )
         self._answer = AnswerFormat.parse(settings.answer)
         self._functions = settings.functions
         self._retriever = Retriever(settings.demonstrations, settings.demonstration_tokens)
@@ -36,12 +42,14 @@ class ToolCallingAgent:
     async def __call__(self, task: Task, workspace: Workspace) -> Answer:
         """Solve one task."""
         tools = nearest_tools(workspace.tools(), workspace.parameters, task.prompt, self._functions)
-        values = {
-            "answer_format": self._answer.instruction(),
-            "instructions": workspace.parameters.instructions,
-        }
-        system = fill(self._prompt, values)
-        opening = [Message(role="system", content=system, stable=len(system))]
+        opening = [
+            _system(
+                self._prompt,
+                how_to_act(bool(tools), python=any(tool.name == PYTHON for tool in tools)),
+                self._answer.instruction(),
+                workspace.parameters.instructions,
+            )
+        ]
         for demonstration in self._retriever.pick(workspace.parameters, task.id, task.prompt):
             opening.append(Message(role="user", content=demonstration.prompt))
             # providers refuse calls in a conversation that offers no tools
@@ -55,3 +63,20 @@ class ToolCallingAgent:
             text_calls=False,
         )
         return await dialogue.run()
+
+
+def how_to_act(tools: bool, *, python: bool) -> str:
+    """Return what a model is told of its tools: nothing where it has none."""
+    if not tools:
+        return ""
+    told = phrases()["tools"]
+    names = ("use", *(("python",) if python else ()), "results", "honest")
+    return "\n".join(told[name] for name in names)
+
+
+@lru_cache(_SYSTEMS)
+def _system(prompt: str, tools: str, answer_format: str, instructions: str) -> Message:
+    """Return the system message: one object for all episodes of a version."""
+    values = {"tools": tools, "answer_format": answer_format, "instructions": instructions}
+    text = fill(prompt, values)
+    return Message(role="system", content=text, stable=len(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..conversations import own_turns
 from ..episode import Episode
@@ -18,14 +18,28 @@ class Conversation:
     """One episode as blocks."""
 
     blocks: tuple[Block, ...]
+    longest: int = field(init=False)  # characters of a body
+    whole_size: int = field(init=False)  # bytes when nothing is cut
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", max(len(block.body) for block in self.blocks))
+        object.__setattr__(self, "whole_size", sum(block.size for block in self.blocks))
 
     def size(self, characters: int) -> int:
         """Bytes when every body is cut to so many characters."""
+        if self.longest <= characters:
+            return self.whole_size
         return sum(block.cut(characters).size for block in self.blocks)
 
     def cuts(self, characters: int) -> int:
         """How many bodies are longer than this."""
         return sum(len(block.body) > characters for block in self.blocks)
+
+    def cut(self, characters: int) -> Iterator[Block]:
+        """Return the blocks with every body cut to so many characters."""
+        if self.longest <= characters:
+            return iter(self.blocks)
+        return (block.cut(characters) for block in self.blocks)
 
 
 def conversations(batch: Batch) -> list[Conversation]:

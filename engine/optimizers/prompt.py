@@ -125,7 +125,7 @@ def _fit(ordered: Sequence[Conversation], room: int) -> tuple[list[Block], int, 
             room -= size
             kept += 1
             cuts += conversation.cuts(characters)
-            told.extend(block.cut(characters) for block in conversation.blocks)
+            told.extend(conversation.cut(characters))
     return told, cuts, len(ordered) - kept
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from funcforge.adapters.datasets import indexed
 from funcforge.adapters.datasets.load import load_splits, load_task_set
 from funcforge.adapters.datasets.settings import SourceSettings, SplitSettings, TaskSettings
 from funcforge.engine.errors import ConfigError, TaskError
@@ -124,6 +125,26 @@ def test_a_file_that_changes_while_in_use_is_noticed(tmp_path: Path) -> None:
 
     with pytest.raises(TaskError, match=r"line 4: the file changed while it was in use"):
         list(tasks)
+
+
+def test_the_tasks_of_a_small_file_are_read_once_and_those_of_a_large_one_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, rows(5))
+    size = Path(path).stat().st_size
+    monkeypatch.setattr(indexed, "KEPT_BYTES", size)
+    small = load_task_set(SourceSettings(path=path))
+    monkeypatch.setattr(indexed, "KEPT_BYTES", size // 2)
+    large = load_task_set(SourceSettings(path=path))
+
+    before = list(small)
+    assert list(large) == before
+    Path(path).write_text(Path(path).read_text().replace("p3", "q3"))
+
+    assert list(small) == before
+    with pytest.raises(TaskError, match="the file changed while it was in use"):
+        list(large)
+
 
 
 @pytest.mark.parametrize(
