@@ -24,6 +24,7 @@ from .rows import Reader
 
 KEPT_BYTES = 4 * 2**20  # of rows; the tasks of a larger file are read anew each time
 
+
 def _as_read(task: Task) -> Task:
     return task
 

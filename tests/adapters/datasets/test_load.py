@@ -146,7 +146,6 @@ def test_the_tasks_of_a_small_file_are_read_once_and_those_of_a_large_one_each_t
         list(large)
 
 
-
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from funcforge.engine.agents.settings import DialogueSettings
 from funcforge.engine.agents.tool_calling import ToolCallingAgent
-
 from funcforge.engine.messages import Tool
 
 from tests.engine.agents.scripted import (
