@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adapters.config import Config, load_config
-    from .adapters.wiring import Opening, open_comparison, open_evaluation, open_training
+    from .adapters.opening import Opening
+    from .adapters.wiring import open_comparison, open_evaluation, open_training
     from .engine.agent import Agent, Workspace
     from .engine.episode import Episode, Score
     from .engine.errors import FuncforgeError
@@ -43,7 +44,7 @@ _HOMES = {
     "ListTaskSet": "engine.tasks",
     "MemoryStore": "storage.memory",
     "Message": "engine.messages",
-    "Opening": "adapters.wiring",
+    "Opening": "adapters.opening",
     "Outcome": "engine.run",
     "Parameters": "engine.parameters",
     "Run": "engine.run",

@@ -77,7 +77,8 @@ async def _learn(config: Config, name: str, number: int, desk: Desk) -> Paramete
     Raises:
         FuncforgeError: What stopped the training.
     """
-    from .wiring import Opening, open_training
+    from .opening import Opening
+    from .wiring import open_training
 
     run_id = lesson_id(desk.run.id, number)
     stored = await desk.store.load_run(run_id)

@@ -14,7 +14,8 @@ from ..storage.database import open_store
 from ..storage.memory import MemoryStore
 from ..storage.store import SqliteStore
 from .config import Purpose, load_record
-from .wiring import Opening, open_comparison, open_evaluation, open_training
+from .opening import Opening
+from .wiring import open_comparison, open_evaluation, open_training
 
 COMPARED = ("evaluations", "decisions", "episodes", "events", "calls")
 

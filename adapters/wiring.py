@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,13 +19,14 @@ from ..engine.errors import ReplayDiffers, ours_in
 from ..engine.evaluation import Evaluation
 from ..engine.messages import Reply, Request
 from ..engine.parameters import Parameters
-from ..engine.ports import EventSink, Model, ModelFacts, Sandbox, Store
+from ..engine.ports import Model, ModelFacts, Sandbox
 from ..engine.run import Parts, Run, Work
 from ..engine.scope import CallScope
 from ..engine.tasks import Splits
 from ..engine.trainer import Trained
 from ..engine.training import Scoring, Training
 from .config import Config
+from .opening import Opening
 from .parts import (
     agent_limits,
     agent_settings,
@@ -52,23 +53,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 CONTEXT_TOKENS = 32_768  # of a model that is not there to be asked
 NOWHERE = "http://127.0.0.1:9"  # the discard port
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """How a run is opened, beside its config.
-
-    `run_id` names a new run; with `resume` it names the stopped run that goes on.
-    """
-
-    run_id: str | None = None
-    resume: bool = False
-    offline: bool = False  # a replay: `store` holds every reply, no provider is asked
-    sinks: Sequence[EventSink] = ()
-    screens: Sequence[EventSink] = ()
-    store: Store | None = None  # None: the SQLite file that the config names
-    # a run that begins this one for itself: it shares store, models, sandbox, budget and limits
-    part_of: Run[Any] | None = None
 
 
 def new_run_id() -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ...engine.errors import ConfigError
 from ...storage.runs import RunReader
 from ..config import CompareConfig, Config, load_config
+from ..opening import Opening
 from ..views.comparison.files import FILES
 from ..views.comparison.heat import INK, shades
 from ..views.comparison.story import ComparisonStory, read_comparison
@@ -20,7 +21,7 @@ from ..views.comparison.tables import Table, tables
 from ..views.comparison.told import comparison_json
 from ..views.lines import UNSAFE_WARNING
 from ..views.text import duration, gist, one_line, plural, printable, usd
-from ..wiring import Opening, open_comparison
+from ..wiring import open_comparison
 from .output import DONE, colours, print_json, say, show
 from .reading import write_file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,25 +10,27 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
 from ...engine.errors import ConfigError, FuncforgeError, RunNotFound, RunOwned, ours_in
-from ...engine.ports import EventSink
-from ...engine.run import Run
 from ..config import Config, load_config, load_record
-from ..views.log import LogSink
-from ..views.plain import PlainView
-from ..views.tracking import RunState
-from ..wiring import Opening, open_comparison, open_evaluation, open_training
+from ..opening import Opening
 from .output import DONE, EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error, say
 from .planning import undecidable
 from .signals import stopping
-from .stored import open_reader, read_story
-from .summary import evaluation_json, run_json, say_summary
 
-OpenRun = Callable[[Opening], AbstractAsyncContextManager[Run[Any]]]
+if TYPE_CHECKING:
+    from ...engine.parameters import Parameters
+    from ...engine.ports import EventSink
+    from ...engine.run import Run
+
+    OpenRun = Callable[[Opening], AbstractAsyncContextManager[Run[Any]]]
+
+
+_ADAPTERS = __package__.rpartition(".")[0]
 
 
 def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool) -> int:
@@ -39,7 +42,7 @@ def train(config: Path, overrides: Sequence[str], *, as_json: bool, quiet: bool)
     settings = load_config(config, overrides=overrides)
     if (reason := undecidable(settings)) is not None:
         say(f"warning: {reason}", style="yellow")
-    return run_to_end(settings, partial(open_training, settings), Opening(), as_json, quiet)
+    return run_to_end(settings, _training(settings), Opening(), as_json, quiet)
 
 
 def evaluate(
@@ -52,7 +55,9 @@ def evaluate(
     """
     if subject.endswith(".toml") or Path(subject).is_file():
         config = load_config(subject, overrides=overrides, purpose="evaluate")
-        return run_to_end(config, partial(open_evaluation, config, None), Opening(), as_json, quiet)
+        return run_to_end(config, _evaluation(config, None), Opening(), as_json, quiet)
+    from .stored import open_reader, read_story
+
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(subject))
     overrides = [*overrides, f"store.path={reader.path}"]
@@ -62,9 +67,7 @@ def evaluate(
         from ..exporters.json import read_parameters
 
         parameters = read_parameters(config.parameters)
-    return run_to_end(
-        config, partial(open_evaluation, config, parameters), Opening(), as_json, quiet
-    )
+    return run_to_end(config, _evaluation(config, parameters), Opening(), as_json, quiet)
 
 
 def resume(
@@ -75,6 +78,8 @@ def resume(
     Raises:
         FuncforgeError: Nothing was run.
     """
+    from .stored import open_reader, read_story
+
     reader = open_reader(store)
     story = read_story(reader, reader.resolve(run))
     if story.status == "done":
@@ -84,14 +89,36 @@ def resume(
     opening = Opening(run_id=story.run_id, resume=True)
     if story.kind == "train":
         config = load_record(story.config, overrides=overrides)
-        return run_to_end(config, partial(open_training, config), opening, as_json, quiet)
+        return run_to_end(config, _training(config), opening, as_json, quiet)
     if story.kind == "compare":
         config = load_record(story.config, overrides=overrides, purpose="compare")
+        from ..wiring import open_comparison
+
         return run_to_end(config, partial(open_comparison, config), opening, as_json, quiet)
     config = load_record(story.config, overrides=overrides, purpose="evaluate")
-    return run_to_end(
-        config, partial(open_evaluation, config, story.initial), opening, as_json, quiet
-    )
+    return run_to_end(config, _evaluation(config, story.initial), opening, as_json, quiet)
+
+
+def _training(config: Config) -> OpenRun:
+    """Return what opens a training; the engine is imported then, behind the first view."""
+
+    def open_run(opening: Opening) -> AbstractAsyncContextManager[Run[Any]]:
+        from ..wiring import open_training
+
+        return open_training(config, opening)
+
+    return open_run
+
+
+def _evaluation(config: Config, parameters: Parameters | None) -> OpenRun:
+    """Return what opens an evaluation."""
+
+    def open_run(opening: Opening) -> AbstractAsyncContextManager[Run[Any]]:
+        from ..wiring import open_evaluation
+
+        return open_evaluation(config, parameters, opening)
+
+    return open_run
 
 
 def run_loop(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
@@ -139,6 +166,9 @@ def run_to_end(
             raise error from None  # nothing was run
         report_error(error, as_json=as_json)
         return FAILED
+    from .stored import open_reader, read_story
+    from .summary import evaluation_json, run_json, say_summary
+
     run = watched.run
     try:
         story = None if run is None else read_story(open_reader(config.store.path), run.id)
@@ -168,6 +198,8 @@ async def _watch(
     """Run to the end under the views and the signals."""
     async with stopping() as stopper, AsyncExitStack() as stack:
         screens = await _open_views(config, stack, quiet)
+        # a tenth of a second or more, in which the view is drawn and signals are heard
+        await anyio.to_thread.run_sync(importlib.import_module, f"{_ADAPTERS}.wiring")
         run = await stack.enter_async_context(open_run(replace(opening, screens=screens)))
         watched.run = run
         stopper.drain_with(run.stop)
@@ -180,6 +212,7 @@ async def _open_views(config: Config, stack: AsyncExitStack, quiet: bool) -> lis
         from rich.console import Console
 
         from ..views.live import LiveView
+        from ..views.tracking import RunState
 
         training = config.training
         state = RunState(in_flight_limit=config.limits.in_flight, deciding=training.accept_on)
@@ -191,9 +224,13 @@ async def _open_views(config: Config, stack: AsyncExitStack, quiet: bool) -> lis
         )
         screens.append(await stack.enter_async_context(view))
     elif not quiet:
+        from ..views.plain import PlainView
+
         screens.append(PlainView(sys.stderr))
     if not (quiet or config.log.file or config.log.level in ("debug", "info")):
         return screens  # the views tell of warnings too: nothing is said twice
+    from ..views.log import LogSink
+
     log = LogSink(level=config.log.level, form=config.log.format, file=config.log.file)
     screens.append(stack.enter_context(log))
     return screens

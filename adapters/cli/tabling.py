@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from ...engine.errors import RunNotFound
+from ..opening import Opening
 from ..tables.figure import svg
 from ..tables.page import as_csv, markdown
 from ..tables.plan import FREE, Job, Plan, Transfer, load_table, runs_of
 from ..tables.rows import Result, Row, result_of, rows_of
 from ..views.story import Story
 from ..views.text import plural
-from ..wiring import Opening, open_evaluation, open_training
+from ..wiring import open_evaluation, open_training
 from .output import DONE, FAILED, INTERRUPTED, PAUSED, print_json, say, show, usage_json
 from .reading import write_file
 from .running import OpenRun, run_to_end

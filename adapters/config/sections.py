@@ -56,7 +56,14 @@ def _answer(value: str) -> str:
 class Section(BaseModel):
     """A table: immutable, every key known, no value coerced into another type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        # a table's validator stands within that of the whole; one of its own is rarely needed
+        defer_build=True,
+    )
 
 
 class PromptFile(Section):

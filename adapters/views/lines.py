@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...engine.events import (
     CriticDoubted,
@@ -27,8 +28,10 @@ from ...engine.parameters import (
     SetInstructions,
     SetModel,
 )
-from ...storage.records import SealedTest
 from .text import duration, estimate, gist, one_line, percent, plural, points, usd
+
+if TYPE_CHECKING:
+    from ...storage.records import SealedTest
 
 _WIDTH = 160  # characters of a model's text in a line
 UNSAFE_WARNING = "UNSAFE sandbox: code written by a model runs unconfined on this machine"

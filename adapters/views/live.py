@@ -60,6 +60,7 @@ class LiveView(AsyncContextManagerMixin):
             transient=True,
         )
         with live:
+            live.refresh()  # at once: what follows may keep the loop busy for a while
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._refresh, live)
                 yield self

@@ -51,6 +51,30 @@ anyio.run(main)
 """
 
 
+FIRST_VIEW = """
+import sys
+from funcforge.adapters.cli import app, running
+from funcforge.adapters.config import load_config
+from funcforge.adapters.views import live
+
+load_config(sys.argv[1])
+late = {"litellm", "aiohttp", "sqlite3", "funcforge.adapters.wiring", "funcforge.engine.trainer"}
+late |= {"funcforge.storage.database", "funcforge.storage.runs", "jsonschema"}
+print(sorted(late & sys.modules.keys()))
+"""
+
+
+def test_the_first_view_waits_for_no_engine_no_database_and_no_http(tmp_path: Path) -> None:
+    config = write(tmp_path, "openai/gpt-4o-mini")
+
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_VIEW, str(config)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
 def test_a_run_of_embedded_models_never_imports_litellm(tmp_path: Path) -> None:
     config = write(tmp_path, "embedded/apprentice")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from funcforge.adapters.config import load_config
-from funcforge.adapters.wiring import Opening, open_evaluation, open_training
+from funcforge.adapters.opening import Opening
+from funcforge.adapters.wiring import open_evaluation, open_training
 from funcforge.storage.memory import MemoryStore
 
 from tests.adapters.environments.bank import write_bank
