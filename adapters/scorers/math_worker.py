@@ -63,9 +63,8 @@ def _equal(target: str, answer: str) -> bool:
     )
     if not (wanted and given):
         return False
-    return bool(library.verify(wanted, given, timeout_seconds=None)) or _equal_in_numbers(
-        wanted, given
-    )
+    equal = library.verify(wanted, given, allow_set_relation_comp=True, timeout_seconds=None)
+    return bool(equal) or _equal_in_numbers(wanted, given)
 
 
 def _equal_in_numbers(wanted: list[Any], given: list[Any]) -> bool:

@@ -49,7 +49,8 @@ def only_number(text: str) -> Number | None:
 
 def clean(text: str) -> str:
     r"""Return the text without LaTeX spacing and currency signs, with fractions as `a/b`."""
-    text = text.translate(_MINUS).strip().strip("`*_")
+    # one space for many: each would be tried as the beginning of a number
+    text = " ".join(text.split()).translate(_MINUS).strip("`*_")
     text = _NOISE.sub("", text)
     text = re.sub(r"(?<=\d)\{,\}(?=\d{3})", ",", text)
     text = _FRACTION.sub(_slashed, text)

@@ -32,7 +32,7 @@ _VALUE = (
     re.compile(r"(?<= are| was) ([\-\d$.,/:]*\d+)"),
     re.compile(r"(?<= were) ([\-\d$.,/:]*\d+)"),
     re.compile(r"(?:^| )([\d$.,/:]+ [AP]\.M\.)"),
-    re.compile(r"([\-\d$.,/:]*\d+)"),
+    re.compile(r"([\-\d$.,/:]{0,40}\d+)"),  # bounded: a rule of thousands of dashes has no digit
 )
 
 

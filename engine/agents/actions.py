@@ -24,8 +24,10 @@ _LOOKS_PYTHON = re.compile(
     r"|print\(|[A-Za-z_]\w*(?:, *[A-Za-z_]\w*)* = \S)",
     re.MULTILINE,
 )
+# bounded: models do get stuck in a line of thousands of underscores
 _ACTION = re.compile(
-    r"^[ \t>*_#]*Action[ \t]*\**[ \t]*:[ \t*_`]*([A-Za-z_][\w.\-]*)[`*_]*[ \t]*(?P<same>[({].*)?$",
+    r"^[ \t>*_#]*Action[ \t]*\**[ \t]*:[ \t*_`]{0,20}([A-Za-z_][\w.\-]{0,200})[`*_]{0,9}[ \t]*"
+    r"(?P<same>[({].*)?$",
     re.IGNORECASE,
 )
 _INPUT = re.compile(r"^[ \t>*_#]*Action[ \t]+Input[ \t]*\**[ \t]*:[ \t*_]*", re.IGNORECASE)
@@ -72,7 +74,9 @@ def read_actions(text: str, *, python: bool) -> Reading:
     actions: list[ToolCall] = []
     prose: list[str] = []
     open_block = False
-    for block in _join_inputs(split_blocks(_LATE_FENCE.sub(r"\1\n\2", text))):
+    # the pattern is slow on long lines, and says nothing on lines without a fence
+    lines = [_LATE_FENCE.sub(r"\1\n\2", x) if "```" in x else x for x in text.split("\n")]
+    for block in _join_inputs(split_blocks("\n".join(lines))):
         if not block.fenced:
             calls, rest, invented = _calls_in_prose(block.text, bool(actions))
             actions.extend(calls)

@@ -14,7 +14,8 @@ AnswerKind = Literal["boxed", "hashes", "last_line", "whole", "regex"]
 _BOX = re.compile(r"\\f?box(?:ed)?(?![A-Za-z])\s*")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 # agents trained on AutoGen close with this word; it is never part of an answer
-_TERMINATE = re.compile(r"\s*[*_`\"']*\bTERMINATE\b[.!*_`\"']*\s*")
+_TERMINATE = re.compile(r"\bTERMINATE\b")
+_MARKS = "*_`\"'"  # that may stand around it
 _BOXES = 20  # of a message, from its end; bounds the work on nonsense
 _SEARCHED = 50_000  # characters at the end of a message that a person's pattern is tried on
 
@@ -89,7 +90,12 @@ class AnswerFormat:
 
 def strip_terminate(text: str) -> str:
     """Return the text without the word TERMINATE."""
-    return _TERMINATE.sub("\n", text).strip() if "TERMINATE" in text else text.strip()
+    first, *others = _TERMINATE.split(text)
+    parts = [first]
+    for other in others:
+        parts[-1] = parts[-1].rstrip(_MARKS).rstrip()
+        parts.append(other.lstrip(f".!{_MARKS}").lstrip())
+    return "\n".join(parts).strip()
 
 
 def says_terminate(text: str) -> bool:

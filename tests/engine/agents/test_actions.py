@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from funcforge.engine.agents.actions import read_actions
@@ -210,3 +211,16 @@ def test_what_is_no_call_is_prose(text: str) -> None:
 
     assert reading.actions == ()
     assert reading.prose
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Action: " + "_" * 30_000 + "!", "Action Input: " * 5_000 + "x", "Action:" + " *" * 20_000],
+    ids=["underscores", "labels", "stars"],
+)
+def test_a_model_stuck_in_one_line_is_read_in_time(text: str) -> None:
+    began_s = time.monotonic()
+
+    read_actions(text, python=True)
+
+    assert time.monotonic() - began_s < 1.0  # hours of thirty thousand underscores before

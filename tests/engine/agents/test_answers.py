@@ -72,3 +72,28 @@ def test_a_message_full_of_unclosed_boxes_is_read_in_bounded_time() -> None:
     assert last_boxed(r"\boxed{" * 20_000) is None
 
     assert time.perf_counter() - started_s < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("TERMINATE", ""),
+        ("5\n\n**TERMINATE**.", "5"),
+        ("`TERMINATE` 5", "5"),
+        ("a TERMINATE TERMINATE! b", "a\n\nb"),
+        ("5 ** TERMINATE", "5 **"),
+        ("TERMINATED", "TERMINATED"),
+    ],
+)
+def test_the_closing_word_goes_with_its_marks(text: str, left: str) -> None:
+    assert strip_terminate(text) == left
+
+
+@pytest.mark.parametrize("filler", [" ", "\n", "_", "*", "* "])
+def test_a_message_of_filler_is_read_in_time(filler: str) -> None:
+    text = "TERMINATE" + filler * 100_000 + "x"
+    began_s = time.monotonic()
+
+    AnswerFormat.parse("last_line").find(text)
+
+    assert time.monotonic() - began_s < 1.0  # minutes, when each character was a beginning
