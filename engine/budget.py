@@ -106,22 +106,25 @@ class Budget:
         Raises:
             BudgetExhausted: The cap.
         """
+        if self._exhausted is None and self.caps.seconds is None:
+            return
         short = self._shortage(worst)
         if short is not None and (self._exhausted is not None or short.cap == "seconds"):
             raise short
 
     def _shortage(self, worst: Usage) -> BudgetExhausted | None:
         """Return the first cap that the attempt would break."""
-        total = self.spent + self.reserved + worst
-        caps = self.caps
+        caps, held = self.caps, (self.spent, self.reserved, worst)
         if caps.seconds is not None and self.seconds >= caps.seconds:
             return _exhausted("seconds", caps.seconds)
-        if caps.calls is not None and total.calls > caps.calls:
+        if caps.calls is not None and sum(one.calls for one in held) > caps.calls:
             return _exhausted("calls", caps.calls)
-        if caps.tokens is not None and total.tokens > caps.tokens:
+        if caps.tokens is not None and sum(one.tokens for one in held) > caps.tokens:
             return _exhausted("tokens", caps.tokens)
-        if caps.cost_usd is not None and total.cost_pusd > round(caps.cost_usd * PUSD_PER_USD):
-            return _exhausted("cost_usd", caps.cost_usd)
+        if caps.cost_usd is not None:
+            cap_pusd = round(caps.cost_usd * PUSD_PER_USD)
+            if sum(one.cost_pusd for one in held) > cap_pusd:
+                return _exhausted("cost_usd", caps.cost_usd)
         return None
 
 

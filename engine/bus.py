@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
 import anyio
@@ -130,28 +131,35 @@ class EventBus(AsyncContextManagerMixin):
         # shielded: a run that is cancelled still hands on what was published
         with queue, anyio.CancelScope(shield=True) as scope:
             self._scopes.append(scope)
-            async for event in queue:
-                if isinstance(event, _Flush):
-                    event.reached.set()
-                elif not broken:
-                    try:
-                        await sink.handle(event)
-                    except Exception as error:
-                        if lossless:
-                            self._broken = self._broken or error
-                            _release(queue)
-                            raise
-                        self.detached.append((sink, error))
-                        broken = True
+            async for first in queue:
+                # all that is there in one turn: waking up for each costs more than most sinks do
+                for event in chain((first,), _there(queue)):
+                    if isinstance(event, _Flush):
+                        event.reached.set()
+                    elif not broken:
+                        try:
+                            await sink.handle(event)
+                        except Exception as error:
+                            if lossless:
+                                self._broken = self._broken or error
+                                _release(queue)
+                                raise
+                            self.detached.append((sink, error))
+                            broken = True
+
+
+def _there(queue: MemoryObjectReceiveStream[Event | _Flush]) -> Iterator[Event | _Flush]:
+    """Yield what can be had without waiting."""
+    while True:
+        try:
+            yield queue.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return
 
 
 def _release(queue: MemoryObjectReceiveStream[Event | _Flush]) -> None:
     """Let go whoever waits for a queue that nobody reads any more."""
-    while True:
-        try:
-            item = queue.receive_nowait()
-        except (anyio.WouldBlock, anyio.EndOfStream):
-            return
+    for item in _there(queue):
         if isinstance(item, _Flush):
             item.reached.set()
 

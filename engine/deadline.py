@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 
 import anyio
@@ -13,7 +14,7 @@ class Deadline:
     __slots__ = ("_scope",)
 
     def __init__(self, seconds: float) -> None:
-        self._scope = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+        self._scope = anyio.CancelScope(deadline=asyncio.get_running_loop().time() + seconds)
 
     def __enter__(self) -> None:
         self._scope.__enter__()

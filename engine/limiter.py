@@ -82,9 +82,14 @@ class _Waiter:
     """One call in the queue."""
 
     tokens: int
-    turn: anyio.Event = field(default_factory=anyio.Event)  # let out, or first in the queue
+    turn: anyio.Event | None = None  # let out, or first in the queue; made if it has to wait
     charged: float | None = None  # tokens, once it is let out
     sent_s: float = 0.0
+
+    def wake(self) -> None:
+        """Have it look again."""
+        if self.turn is not None:
+            self.turn.set()
 
 
 class AccountLimiter:
@@ -168,6 +173,7 @@ class AccountLimiter:
                     await self._wait_for_room(tokens, check)
                     self._let_out()
                 else:
+                    waiter.turn = anyio.Event()
                     await waiter.turn.wait()
             if check is not None:
                 check()
@@ -203,12 +209,12 @@ class AccountLimiter:
                 bucket.take(waiter.charged if counts_tokens else 1, now_s)
             self._bound = self._bound and 2 * self._in_flight >= int(self._limit)
             self._in_flight += 1
-            waiter.turn.set()
+            waiter.wake()
             if self._queue and (
                 self._in_flight >= int(self._limit)
                 or self._wait_s(self._queue[0].tokens, now_s) > ROUNDING_S
             ):
-                self._queue[0].turn.set()  # it is the first now, and waits for the room
+                self._queue[0].wake()  # it is the first now, and waits for the room
                 return
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -220,7 +226,7 @@ class AccountLimiter:
         was_first = self._queue[0] is waiter
         self._queue.remove(waiter)
         if was_first and self._queue:
-            self._queue[0].turn.set()
+            self._queue[0].wake()
 
     def _wait_s(self, tokens: int, now_s: float) -> float:
         """Return how long the rate makes a call wait."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .canonical import canonical_json, content_hash
+from .canonical import canonical_json, quick_hash
 from .usage import NO_USAGE, Usage
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -111,7 +111,7 @@ class Request:
     @property
     def hash(self) -> str:
         """Content hash of the whole request."""
-        return content_hash(self.to_json())
+        return quick_hash(self.to_json())
 
     def token_bound(self) -> int:
         """Return an upper bound on the prompt tokens.

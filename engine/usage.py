@@ -32,6 +32,8 @@ class Usage:
         return self.cost_pusd / PUSD_PER_USD
 
     def __add__(self, other: Usage) -> Usage:
+        if self is NO_USAGE:  # most sums of an episode begin with it
+            return other
         return Usage(
             calls=self.calls + other.calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,

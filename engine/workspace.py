@@ -92,7 +92,7 @@ class EpisodeWorkspace:
         self._tools: tuple[Tool, ...] | None = None  # made when first asked for
         self._stack = AsyncExitStack()
         self._interpreter: Interpreter | None = None
-        self._one_block = anyio.Lock()
+        self._one_block: anyio.Lock | None = None  # made with the first block: most have none
 
     def furnish(self, tools: Sequence[FrozenTool]) -> None:
         """Add the tools of the environment that the episode takes place in.
@@ -224,6 +224,7 @@ class EpisodeWorkspace:
 
     async def _run_block(self, code: str) -> CallResult:
         # parallel calls in one reply share the interpreter; blocks run one after the other
+        self._one_block = self._one_block or anyio.Lock()
         async with self._one_block:
             if self._interpreter is None:
                 self._interpreter = await self._stack.enter_async_context(

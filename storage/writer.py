@@ -40,12 +40,12 @@ class _Item:
         writes: Sequence[Write],
         key: object,
         after: Callable[[], None] | None,
-        waited_for: bool,
+        done: anyio.Event | None,
     ) -> None:
         self.writes = writes
         self.key = key
         self.after = after
-        self.done = anyio.Event() if waited_for else None
+        self.done = done  # of its whole group
         self.error: StoreError | None = None
 
 
@@ -75,6 +75,7 @@ class GroupWriter:
         self._wake = anyio.Event()
         self._hurry = anyio.Event()
         self._room = anyio.Event()
+        self._done = anyio.Event()  # set when what is queued now is written
         self._closing = False
         self.error: StoreError | None = None
 
@@ -112,7 +113,7 @@ class GroupWriter:
             raise type(self.error)(str(self.error), path=self.error.path) from self.error
         if self._closing:
             raise StoreError(f"{self._path}: the store is closed", path=str(self._path))
-        item = _Item(writes, key, after, waited_for)
+        item = _Item(writes, key, after, self._done if waited_for else None)
         self._queue.append(item)
         self._wake.set()
         if waited_for or len(self._queue) >= QUEUE_ITEMS // 2:
@@ -162,7 +163,9 @@ class GroupWriter:
                     self._hurry.set()
                 self._room.set()
                 self._room = anyio.Event()
+                done, self._done = self._done, anyio.Event()
                 await self._write(group)
+                done.set()
 
     async def _write(self, group: Sequence[_Item]) -> None:
         if self.error is None and any(item.writes for item in group):
@@ -175,8 +178,6 @@ class GroupWriter:
                 self.error.__cause__ = error
         for item in group:
             item.error = self.error
-            if item.done is not None:
-                item.done.set()
             if item.after is not None:
                 item.after()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ import anyio.to_thread
 
 from ...engine.errors import ConfigError, FuncforgeError, RunNotFound, RunOwned, ours_in
 from ..config import Config, load_config, load_record
+from ..loop import run_loop
 from ..opening import Opening
 from .output import DONE, EXIT_CODES, FAILED, INTERRUPTED, colours, print_json, report_error, say
 from .planning import undecidable
@@ -119,12 +119,6 @@ def _evaluation(config: Config, parameters: Parameters | None) -> OpenRun:
         return open_evaluation(config, parameters, opening)
 
     return open_run
-
-
-def run_loop(work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-    """Run in uvloop's event loop where it is installed. Only the command line owns the loop."""
-    quick = importlib.util.find_spec("uvloop") is not None
-    anyio.run(work, *arguments, backend_options={"use_uvloop": quick})
 
 
 @dataclass(slots=True)

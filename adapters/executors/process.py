@@ -7,9 +7,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
 
+from ..loop import run_loop
 from .bench import Setup
 from .processes import CLOSE_S, Pipe
 from .wire import Packed
@@ -19,19 +18,7 @@ from .worker import Worker
 def main() -> None:
     """Work until the other end of the socket is closed, however that comes about."""
     end = socket.socket(fileno=int(sys.argv[1]))
-    run(lambda: _work(end))
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run in uvloop's event loop where it is installed, in asyncio's own otherwise."""
-    try:
-        import uvloop
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
+    run_loop(_work, end)
 
 
 async def _work(end: socket.socket) -> None:

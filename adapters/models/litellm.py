@@ -11,6 +11,7 @@ from typing import Any, Self
 import anyio
 import anyio.to_thread
 
+from ...engine.deadline import Deadline
 from ...engine.errors import InvalidReply, ModelConfigError
 from ...engine.messages import Reply, Request
 from ...engine.ports import ModelFacts
@@ -93,7 +94,7 @@ class LiteLLMModel:
         _check_tools(resolved, request)
         started_s = time.monotonic()
         try:
-            with anyio.fail_after(resolved.settings.timeout_s):
+            with Deadline(resolved.settings.timeout_s):
                 body = await self._ask(resolved, request)
             if resolved.provider in _WITHOUT_IDS:
                 steady_ids(body)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -56,6 +56,9 @@ class FencedScorer:
     def __init__(self, scorer: Scorer, timeout_s: float) -> None:
         self._scorer = scorer
         self._timeout_s = timeout_s
+        # a rule never waits; the algebra bounds each comparison, and they wait for one another;
+        # a judge's calls have the limits and retries of any model call
+        self._bounds_itself = isinstance(scorer, RuleScorer | MathScorer | ModelGraded)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> FencedScorer:
@@ -74,20 +77,15 @@ class FencedScorer:
             FuncforgeError: What else the engine knows how to handle, such as a ModelError.
         """
         score: Any = None
-        with anyio.move_on_after(self._deadline_s()) as deadline:
-            try:
-                score = await self._scorer(task, episode)
-            except FuncforgeError:
-                raise
-            except Exception as error:  # the fence: a person's scorer may raise anything
+        if self._bounds_itself:
+            score = await self._judge(task, episode)
+        else:
+            with anyio.move_on_after(self._timeout_s) as deadline:
+                score = await self._judge(task, episode)
+            if deadline.cancelled_caught:
                 raise ScorerError(
-                    f"the scorer raised {type(error).__name__} on task {task.id}: "
-                    f"{str(error)[:_SHOWN_ERROR]}\n{_trace(error)}"
-                ) from error
-        if deadline.cancelled_caught:
-            raise ScorerError(
-                f"the scorer gave no verdict on task {task.id} within {self._timeout_s:g} s"
-            )
+                    f"the scorer gave no verdict on task {task.id} within {self._timeout_s:g} s"
+                )
         if not isinstance(score, Score) or not _in_range(score.value):
             found = score.value if isinstance(score, Score) else score
             raise ScorerError(
@@ -95,11 +93,16 @@ class FencedScorer:
             )
         return score
 
-    def _deadline_s(self) -> float:
-        # the algebra bounds each comparison itself, and they wait for one another;
-        # a judge's calls have the limits and retries of any model call
-        own = isinstance(self._scorer, MathScorer | ModelGraded)
-        return math.inf if own else self._timeout_s
+    async def _judge(self, task: Task, episode: Episode) -> Any:
+        try:
+            return await self._scorer(task, episode)
+        except FuncforgeError:
+            raise
+        except Exception as error:  # the fence: a person's scorer may raise anything
+            raise ScorerError(
+                f"the scorer raised {type(error).__name__} on task {task.id}: "
+                f"{str(error)[:_SHOWN_ERROR]}\n{_trace(error)}"
+            ) from error
 
 
 def _scorer(settings: ScorerSettings, judge: Judge | None) -> Scorer:
@@ -114,7 +117,7 @@ def _scorer(settings: ScorerSettings, judge: Judge | None) -> Scorer:
     }
     if settings.kind in rules:
         try:
-            return by_rule(rules[settings.kind]())
+            return RuleScorer(rules[settings.kind]())
         except ValueError as error:
             raise ConfigError(str(error), key="scorer") from None
     if settings.kind == "math":
@@ -135,17 +138,19 @@ def _scorer(settings: ScorerSettings, judge: Judge | None) -> Scorer:
     )
 
 
-def by_rule(rule: Rule) -> Scorer:
-    """Return the scorer that judges an episode's answer by a rule; no answer scores 0."""
+@dataclass(frozen=True, slots=True)
+class RuleScorer:
+    """Judges an episode's answer by a rule; no answer scores 0."""
 
-    async def score(task: Task, episode: Episode) -> Score:
+    rule: Rule
+
+    async def __call__(self, task: Task, episode: Episode) -> Score:
+        """Judge an episode."""
         if task.target is None:
             raise ScorerError(f"task {task.id} has no target to compare with")
         if episode.answer is None:
             return Score(value=0.0, comment="no answer")
-        return rule(episode.answer, task.target, task)
-
-    return score
+        return self.rule(episode.answer, task.target, task)
 
 
 def _in_range(value: Any) -> bool:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from funcforge.adapters.config.load import load_config
-from funcforge.adapters.executors.process import run as run_loop
+from funcforge.adapters.loop import run_loop
 from funcforge.adapters.models.loading import load_litellm
 from funcforge.adapters.wiring import open_training
 

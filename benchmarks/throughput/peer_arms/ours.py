@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from funcforge.adapters.executors.process import run as run_loop
+from funcforge.adapters.loop import run_loop
 from funcforge.adapters.models.litellm import LiteLLMModel
 from funcforge.adapters.models.settings import ModelSettings
 from funcforge.adapters.scorers.make import make_scorer

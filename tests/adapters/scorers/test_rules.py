@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from funcforge.adapters.scorers.make import by_rule
+from funcforge.adapters.scorers.make import RuleScorer
 from funcforge.adapters.scorers.rules import (
     Rule,
     exact,
@@ -159,7 +159,7 @@ def test_gaia_follows_the_leaderboard(answer: str, target: str, right: int) -> N
 
 
 async def test_no_answer_scores_zero_and_no_target_is_an_error() -> None:
-    scorer = by_rule(exact)
+    scorer = RuleScorer(exact)
 
     assert (await scorer(Task(id="t", prompt="p", target="x"), episode(None))).value == 0
     with pytest.raises(ScorerError, match="task t has no target"):
