@@ -433,5 +433,6 @@ def load_callable(name: str, *, key: str) -> Any:
         else:
             module = importlib.import_module(module_name)
         return getattr(module, attribute)
-    except (ImportError, OSError, AttributeError, SyntaxError) as error:
-        raise ConfigError(f"{name!r} cannot be imported: {error}", key=key) from error
+    except Exception as error:  # whatever a person's module does while it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{name!r} cannot be imported: {reason}", key=key) from error

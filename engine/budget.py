@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ class Budget:
     def seconds(self) -> float:
         """Wall clock used, over all stops of the run."""
         return self._clock.monotonic_s() - self._started_s
+
+    @property
+    def left_s(self) -> float:
+        """Wall clock that its cap leaves; infinity if there is none."""
+        cap = self.caps.seconds
+        return math.inf if cap is None else max(0.0, cap - self.seconds)
 
     @asynccontextmanager
     async def reserve(self, worst: Usage) -> AsyncGenerator[Reservation]:

@@ -262,7 +262,8 @@ class ModelCalls:
                         wait_s=wait_s,
                     )
                 )
-                await anyio.sleep(wait_s)
+                # a provider may ask for a day: where the budget ends sooner, it is told sooner
+                await anyio.sleep(min(wait_s, self.budget.left_s))
                 continue
             except (ModelConfigError, RequestRefused) as error:
                 if isinstance(error, ModelConfigError) or error.kind == "bad_request":

@@ -23,6 +23,7 @@ RECENT = 20  # answers that tell the latency now; replies differ in length, so o
 USUAL = 64  # answers that tell the usual one; the first to come back are always the quick ones
 SHARE_WEIGHT = 0.1  # of one answer in the share of its tokens that a call uses
 ROUNDING_S = 1e-6  # of the clock: no wait
+LOOK_S = 5.0  # how long one waits for the rate before it looks whether it is still to be sent
 COOL_DOWN_S = 1.0  # answers to calls sent before a decrease say nothing about the new limit
 
 
@@ -254,7 +255,7 @@ class AccountLimiter:
             now_s = self._clock.monotonic_s()
             wait_s = self._wait_s(tokens, now_s)
             if wait_s > ROUNDING_S:
-                with anyio.move_on_after(wait_s):
+                with anyio.move_on_after(min(wait_s, LOOK_S)):
                     await self._released.wait()  # an answer may give tokens back
             elif self._in_flight >= int(self._limit):
                 self._bound = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..engine.errors import StoreError
 from .problems import FACTS, check_version, translate
 from .queries import queries
 
@@ -54,6 +55,10 @@ class ReadOnlyFile:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection | None:
+        if self.path.is_dir():
+            raise StoreError(
+                f"{self.path}: this is a folder. Name the database in it", path=str(self.path)
+            )
         if not self.path.exists() or self.path.stat().st_size == 0:
             return None
         try:

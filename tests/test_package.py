@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
 import funcforge
+import funcforge.adapters.cli
+import pytest
 
 
 def test_every_public_name_can_be_imported() -> None:
@@ -19,3 +23,10 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(funcforge.adapters.cli.__path__)]
+)
+def test_every_command_can_be_imported(name: str) -> None:
+    importlib.import_module(f"funcforge.adapters.cli.{name}")

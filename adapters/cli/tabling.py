@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...engine.errors import RunNotFound
 from ..opening import Opening
@@ -19,8 +20,11 @@ from ..views.text import plural
 from ..wiring import open_evaluation, open_training
 from .output import DONE, FAILED, INTERRUPTED, PAUSED, print_json, say, show, usage_json
 from .reading import write_file
-from .running import OpenRun, run_to_end
+from .running import run_to_end
 from .stored import open_reader, read_story
+
+if TYPE_CHECKING:
+    from .running import OpenRun
 
 
 def table(

@@ -40,6 +40,11 @@ class SandboxSettings:
         if self.backend not in names:
             allowed = ", ".join(names)
             raise ConfigError(f"is {self.backend!r}; allowed are {allowed}", key="sandbox.backend")
+        for package in self.packages:
+            if not package.isidentifier():
+                raise ConfigError(
+                    f"{package!r} is no import name, such as numpy", key="sandbox.packages"
+                )
         for name in (
             "wall_s",
             "memory_mb",

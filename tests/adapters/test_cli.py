@@ -116,6 +116,14 @@ def test_an_unknown_run_exits_with_2(here: Path, capsys: Captured, command: str)
     assert "there is no run 'nowhere'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["runs", "show latest", "export latest", "resume latest"])
+def test_a_folder_in_the_place_of_the_database_is_named(
+    here: Path, capsys: Captured, command: str
+) -> None:
+    assert invoke([*command.split(), "--store", str(here)]) == 2
+    assert f"{here}: this is a folder. Name the database in it" in capsys.readouterr().err
+
+
 def test_runs_are_listed(stored: Path, capsys: Captured) -> None:
     assert invoke(["runs"]) == 0
     assert "r1" in capsys.readouterr().out

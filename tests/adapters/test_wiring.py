@@ -79,3 +79,11 @@ def test_an_environment_that_cannot_be_made_is_an_error_of_the_config(
 
     with pytest.raises(ConfigError, match=message):
         make_environment(config(tmp_path, "[environment]", *lines))
+
+
+def test_a_module_of_a_person_that_raises_is_a_wrong_config(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("raise RuntimeError('no key')")
+
+    with pytest.raises(ConfigError, match=r"cannot be imported: RuntimeError: no key"):
+        load_callable(f"{file}:agent", key="agent.kind")

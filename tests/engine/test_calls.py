@@ -7,9 +7,15 @@ import anyio
 import pytest
 from funcforge.engine.budget import Budget, Caps
 from funcforge.engine.calls import ModelCalls, Retry
-from funcforge.engine.errors import BudgetExhausted, ModelConfigError, ModelError, RequestRefused
+from funcforge.engine.errors import (
+    BudgetExhausted,
+    ModelConfigError,
+    ModelError,
+    RequestRefused,
+    TransientModelError,
+)
 from funcforge.engine.events import Event
-from funcforge.engine.limiter import Limiter, RateLimits
+from funcforge.engine.limiter import LOOK_S, Limiter, RateLimits
 from funcforge.engine.messages import Message, Reply, Request
 from funcforge.storage.memory import MemoryStore
 
@@ -107,3 +113,43 @@ def test_calls_that_wait_for_the_rate_end_at_once_when_the_budget_is_used_up() -
         assert len(model.ledger) == 3
         assert refused == 47
         assert clock.monotonic_s() <= 4 * 60  # the fourth learns it when its minute comes
+
+
+class Busy(ProgrammedModel):
+    """Asks everybody to come back tomorrow."""
+
+    async def complete(self, request: Request) -> Reply:
+        raise TransientModelError(
+            "come back tomorrow", kind="rate_limit", model=request.model, retry_after_s=86_400.0
+        )
+
+
+def test_no_wait_for_a_provider_outlasts_the_wall_clock_of_the_budget() -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        clock = VirtualClock(loop)
+        ended_s: list[float] = []
+
+        async def scenario() -> None:
+            calls = model_calls(
+                Busy(),
+                budget=Budget(Caps(seconds=60), clock=clock),
+                limiter=Limiter(clock=clock),
+                clock=clock,
+            )
+
+            async def ask(number: int) -> None:
+                await anyio.sleep(number)  # the first waits for itself, the others for the account
+                with pytest.raises(BudgetExhausted, match="seconds"):
+                    await calls.scope(str(number)).complete(request("hello"))
+                ended_s.append(clock.monotonic_s())
+
+            async with anyio.create_task_group() as group:
+                for number in range(5):
+                    group.start_soon(ask, number)
+
+        runner.run(scenario())
+
+        assert len(ended_s) == 5
+        assert max(ended_s) <= 60 + LOOK_S

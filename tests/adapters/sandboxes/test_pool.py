@@ -148,6 +148,8 @@ def test_settings_are_checked() -> None:
         SandboxSettings(backend="docker")
     with pytest.raises(ConfigError, match=r"sandbox\.wall_s"):
         SandboxSettings(wall_s=float("nan"))
+    with pytest.raises(ConfigError, match=r"sandbox\.packages.*'os; rm' is no import name"):
+        SandboxSettings(packages=("numpy", "os; rm"))
 
 
 def _kill_parents(pool: Pool) -> None:
