@@ -33,6 +33,12 @@ def make_finetune_optimizer(config: Config) -> Optimizer:
             'finetune.learn = "preferences" needs selection.strategy = "margin"',
             key="selection.strategy",
         )
+    if tuning.pairwise and not (pairs and config.critic):
+        raise ConfigError(
+            'finetune.pairwise compares preferences: it needs finetune.learn = "preferences" and a '
+            "[critic]",
+            key="finetune.pairwise",
+        )
     if pairs and tuning.general is not None:
         raise ConfigError("general data has no preferences", key="finetune.general")
     settings = FinetuneSettings(
@@ -40,6 +46,7 @@ def make_finetune_optimizer(config: Config) -> Optimizer:
         epochs=tuning.epochs,
         least=tuning.least,
         preferences=pairs,
+        pairwise=tuning.pairwise,
         from_start=tuning.from_start,
         seed=config.seed,
     )

@@ -36,6 +36,7 @@ from .parts import (
     load_tasks,
     make_acceptance,
     make_agent,
+    make_critic,
     make_environment,
     make_optimizer,
     make_scorer,
@@ -305,6 +306,7 @@ async def _open_parts(
         scorer=with_critic(
             config, await stack.enter_async_context(make_scorer(config, judge)), judge
         ),
+        critic=make_critic(config.critic, judge) if config.critic else None,
         agent=make_agent(config),
         agent_settings=agent_settings(config),
         agent_limits=agent_limits(config),

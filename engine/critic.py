@@ -39,8 +39,11 @@ class Critic(Protocol):
         """
         ...
 
-    async def prefer(self, task: Task, a: Episode, b: Episode) -> Preference:
+    async def prefer(self, task: Task, a: Episode, b: Episode, *, within: str = "") -> Preference:
         """Compare two trajectories of one task, in both orders.
+
+        Args:
+            within: What the comparison is a part of: two steps may ask it of the same trajectories.
 
         Raises:
             CriticError, ModelError, BudgetExhausted: As `judge`.

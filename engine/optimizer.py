@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .critic import Preference
 from .episode import Episode
 from .events import Event
 from .functions import Function
@@ -88,6 +89,15 @@ class Workbench(Protocol):
             TuningFailed: No model came of it; the run stops, and submits another job when resumed.
             ConfigError: A cap in USD, and the job has no known price.
             ModelError, BudgetExhausted.
+        """
+        ...
+
+    async def prefer(self, a: Episode, b: Episode) -> Preference:
+        """Ask the critic which of two episodes of one task is better, in both orders.
+
+        Raises:
+            ConfigError: The run has no critic.
+            CriticError, ModelError, BudgetExhausted.
         """
         ...
 

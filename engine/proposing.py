@@ -8,6 +8,7 @@ from functools import partial
 
 from .bus import EventBus
 from .calls import ModelCalls
+from .critic import Critic
 from .optimizer import Optimizer, Situation, State
 from .parameters import Parameters, apply
 from .ports import Sandbox
@@ -35,6 +36,7 @@ class Proposer:
     sandbox: Sandbox
     bus: EventBus
     tuning: Tuning | None
+    critic: Critic | None
 
     async def propose(
         self, incumbent: Parameters, state: State, situation: Situation
@@ -71,6 +73,7 @@ class Proposer:
             step,
             self.tuning,
             number,
+            self.critic,
         )
 
 

@@ -19,6 +19,7 @@ from .bus import EventBus, EventStream
 from .calls import ModelCalls, Retry
 from .checkpoint import RunRecord
 from .clock import SystemClock
+from .critic import Critic
 from .errors import BudgetExhausted, FuncforgeError, Interrupted, ours_in
 from .evaluation import Evaluator
 from .events import LimitChanged, RunFinished, RunStarted
@@ -71,6 +72,7 @@ class Parts:
     executor: Callable[[ModelCalls], Executor] | None = None  # None: this process runs episodes
     tuner: Tuner | None = None  # who fine-tunes models, where the optimizer wants it
     tuning_patience: TuningPatience | None = None
+    critic: Critic | None = None  # beside the scorer, for an optimizer that lets it compare
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -88,6 +90,7 @@ class Desk:
     stop: Callable[[FuncforgeError], None]  # send nothing more out, on no branch
     tuner: Tuner | None = None
     tuning_patience: TuningPatience | None = None  # None: the usual one
+    critic: Critic | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -368,6 +371,7 @@ class Run(AsyncContextManagerMixin, Generic[Result]):
             stop=self.stop_for,
             tuner=parts.tuner,
             tuning_patience=parts.tuning_patience,
+            critic=parts.critic,
         )
 
     def _branch(

@@ -15,6 +15,7 @@ from .acceptance import Acceptance, Evidence
 from .bus import EventBus
 from .calls import ModelCalls
 from .checkpoint import Checkpoint
+from .critic import Critic
 from .deciding import decided
 from .errors import ConfigError, StoreError
 from .evaluation import Evaluation, Evaluator, summarise
@@ -68,6 +69,7 @@ class Trainer:
         bus: EventBus,
         store: RunStore,
         tuning: Tuning | None = None,
+        critic: Critic | None = None,
     ) -> None:
         train = splits.train
         if train is None or len(train) == 0:
@@ -92,6 +94,7 @@ class Trainer:
             sandbox=sandbox,
             bus=bus,
             tuning=tuning,
+            critic=critic,
         )
         self._acceptance = acceptance
         self._evaluator = evaluator

@@ -42,6 +42,7 @@ class Training:
             bus=desk.bus,
             store=desk.store,
             tuning=_tuning(desk),
+            critic=desk.critic,
         )
         return await trainer.train()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .bus import EventBus
 from .calls import ModelCalls
+from .critic import Critic, Preference, blind_episode
 from .episode import Episode
 from .errors import ConfigError, InvalidEdit, SandboxError
 from .events import EditProposed, Event
@@ -15,6 +16,7 @@ from .functions import Function
 from .messages import Reply, Request, Tool
 from .ports import CallResult, ModelFacts, Sandbox
 from .scope import CallScope
+from .tasks import Task
 from .tuning import Tuning
 from .tuning_jobs import TuningPlan
 
@@ -31,6 +33,7 @@ class StepWorkbench:
     step: int
     tuning: Tuning | None = None  # None: the run has nobody who fine-tunes
     proposal: int = 0  # of the step, where several race
+    critic: Critic | None = None
 
     async def complete(self, request: Request) -> Reply:
         """Ask a model; numbered, journaled, budgeted."""
@@ -65,6 +68,14 @@ class StepWorkbench:
         if self.tuning is None:
             raise ConfigError("the run has nobody who fine-tunes", key="finetune")
         return await self.tuning.tune(f"{self.scope.name}/tuning", self.step, plan)
+
+    async def prefer(self, a: Episode, b: Episode) -> Preference:
+        """Ask the critic; it sees neither target nor score."""
+        if self.critic is None:
+            raise ConfigError("the run has no critic that compares", key="critic")
+        task = Task(id=a.job.task_id, prompt=a.prompt)
+        blind = (blind_episode(a), blind_episode(b))
+        return await self.critic.prefer(task, *blind, within=self.scope.name)
 
     async def publish(self, event: Event) -> None:
         """Put an event on the bus."""

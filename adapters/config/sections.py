@@ -297,6 +297,8 @@ class FinetuneConfig(Section):
     """How the agent's model is fine-tuned: optimizer.kind = "finetune". `local/PATH`: here."""
 
     learn: Literal["examples", "preferences"] = "examples"  # selected turns, or pairs of turns
+    # preferences: learn only from pairs that the critic also confirms side by side, in both orders
+    pairwise: bool = False
     epochs: Count = 3
     least: Count = 10  # examples or pairs; with fewer nothing is proposed
     from_start: bool = False  # always from the agent's model; False: on from the incumbent's

@@ -120,11 +120,11 @@ class ModelCritic:
             )
         return _judgement(episode, votes, cut=any(cut for _, cut in asked.valid))
 
-    async def prefer(self, task: Task, a: Episode, b: Episode) -> Preference:
+    async def prefer(self, task: Task, a: Episode, b: Episode, *, within: str = "") -> Preference:
         """Compare in both orders; what only one order says is a tie."""
         settings = self._settings
         rubric = settings.rubric
-        name = f"critic/{a.id}.{b.id}"
+        name = f"critic/{within}/{a.id}.{b.id}" if within else f"critic/{a.id}.{b.id}"
         found: list[Comparison] = []
         for order, (first, second) in enumerate(((a, b), (b, a))):
             question = _Question(

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from ..critic import Preference
 from ..errors import ConfigError
 from ..events import EditProposed
 from ..optimizer import Proposal, Situation, State, Workbench
 from ..parameters import SetModel
-from ..selection import Selected, Strategy, trajectories_of
+from ..selection import PreferencePair, Selected, Strategy, trajectories_of
+from ..together import together
 from ..tuning_jobs import TuningPlan
 from ..tuning_sets import TuningExample, TuningPair, TuningSet, example_of, pair_of
 
@@ -29,6 +32,7 @@ class FinetuneSettings:
     epochs: int = 3
     least: int = 10  # examples or pairs; with fewer nothing is proposed
     preferences: bool = False  # pairs instead of examples; the strategy must give some
+    pairwise: bool = False  # of the pairs, only those that the critic confirms side by side
     from_start: bool = False  # True: always from the agent's first model, on the newest data
     seed: int = 0
 
@@ -62,13 +66,15 @@ class FinetuneOptimizer:
 
         Raises:
             TuningFailed, ModelError, BudgetExhausted, ConfigError: As `Workbench.tune`.
+            CriticError: As `Workbench.prefer`, where the critic is to compare.
         """
         settings = self._settings
         parameters = situation.batch.parameters
         selected = self._strategy.select(trajectories_of(situation.batch.episodes))
         data, left_out = await self._data(selected, workbench)
         what = "pairs" if settings.preferences else "examples"
-        told = f"{len(data)} {what}, {left_out} left out with nothing to learn in them"
+        why = "nothing to learn in them" + (", or not confirmed" if settings.pairwise else "")
+        told = f"{len(data)} {what}, {left_out} left out with {why}"
         if len(data) < settings.least:
             return Proposal(
                 edits=(), state=state, note=f"{told}: fewer than the {settings.least} it takes"
@@ -90,10 +96,10 @@ class FinetuneOptimizer:
         return Proposal(edits=(edit,), state=state, note=f"fine-tuned {plan.base} on {told}")
 
     async def _data(self, selected: Selected, workbench: Workbench) -> tuple[TuningSet, int]:
-        """Return the data, and how many of the selected had nothing to learn in them."""
+        """Return the data, and how many of the selected are left out of them."""
         if self._settings.preferences:
             pairs: list[TuningPair] = []
-            for chosen in selected.pairs:
+            for chosen in await self._confirmed(selected.pairs, workbench):
                 better, worse = chosen.better.episode, chosen.worse.episode
                 pair = pair_of(better, worse, await workbench.offered(better))
                 pairs += [pair] if pair else []
@@ -104,3 +110,21 @@ class FinetuneOptimizer:
             example = example_of(episode, await workbench.offered(episode))
             examples += [example] if example else []
         return TuningSet(examples=tuple(examples)), len(selected.chosen) - len(examples)
+
+    async def _confirmed(
+        self, pairs: Sequence[PreferencePair], workbench: Workbench
+    ) -> Sequence[PreferencePair]:
+        """Return the pairs whose better one is also preferred side by side, in both orders.
+
+        A score is given to each trajectory alone: two of them may differ by a vote's whim.
+        """
+        if not self._settings.pairwise:
+            return pairs
+        found: dict[int, Preference] = {}
+
+        async def ask(at: int) -> None:
+            pair = pairs[at]
+            found[at] = await workbench.prefer(pair.better.episode, pair.worse.episode)
+
+        await together(*(partial(ask, at) for at in range(len(pairs))))
+        return [pair for at, pair in enumerate(pairs) if found[at].better == "a"]

@@ -15,6 +15,7 @@ from funcforge.engine.messages import Message, Reply, Request
 from funcforge.engine.optimizer import FailedAttempt, Optimizer, Proposal, Situation
 from funcforge.engine.optimizers.craft import CraftOptimizer
 from funcforge.engine.optimizers.demonstrations import DemonstrationOptimizer
+from funcforge.engine.optimizers.finetune import FinetuneOptimizer, FinetuneSettings
 from funcforge.engine.optimizers.functions import FunctionOptimizer, FunctionOptimizerSettings
 from funcforge.engine.optimizers.instructions import (
     InstructionOptimizer,
@@ -50,6 +51,10 @@ def _demonstrations() -> Optimizer:
     return DemonstrationOptimizer(BestOfK())
 
 
+def _finetune() -> Optimizer:
+    return FinetuneOptimizer(BestOfK(), FinetuneSettings(model="test/agent", least=1))
+
+
 def _instructions() -> Optimizer:
     return InstructionOptimizer(InstructionOptimizerSettings(model="test/optimizer"))
 
@@ -66,12 +71,15 @@ OPTIMIZERS = [
     pytest.param(_functions, id="functions"),
     pytest.param(_at_once, id="functions, all at once"),
     pytest.param(_demonstrations, id="demonstrations"),
+    pytest.param(_finetune, id="finetune"),
     pytest.param(_instructions, id="instructions"),
     pytest.param(_craft, id="craft"),
     pytest.param(_scripted, id="the double of the tests"),
 ]
 for_each = pytest.mark.parametrize("make", OPTIMIZERS)
-that_asks = pytest.mark.parametrize("make", [o for o in OPTIMIZERS if o.id != "demonstrations"])
+that_asks = pytest.mark.parametrize(
+    "make", [o for o in OPTIMIZERS if o.id not in ("demonstrations", "finetune")]
+)
 Make = Callable[[], Optimizer]
 
 KNOWN = function("known")

@@ -14,8 +14,9 @@ from funcforge.engine.agents.tool_calling import ToolCallingAgent
 from funcforge.engine.critics.model import CriticSettings, ModelCritic
 from funcforge.engine.events import CriticDoubted, Event
 from funcforge.engine.messages import Request
+from funcforge.engine.optimizer import Optimizer
 from funcforge.engine.optimizers.demonstrations import DemonstrationOptimizer
-from funcforge.engine.ports import ModelFacts
+from funcforge.engine.ports import ModelFacts, Tuner
 from funcforge.engine.run import Outcome
 from funcforge.engine.selection import BestOfK
 from funcforge.engine.signal import SignalScorer
@@ -26,7 +27,7 @@ from funcforge.engine.training_settings import TrainingSettings
 from funcforge.engine.workspace import AgentSettings
 from funcforge.storage.memory import MemoryStore
 
-from tests.doubles import ProgrammedModel, exact
+from tests.doubles import ProgrammedModel, TableSandbox, exact
 from tests.engine.critics.material import take_apart, verdict
 from tests.engine.runs import parts, training_run
 
@@ -113,6 +114,10 @@ class _Heard:
 async def train(
     critic: Any,
     *,
+    optimizer: Optimizer | None = None,
+    model: ProgrammedModel | None = None,
+    tuner: Tuner | None = None,
+    sandbox: TableSandbox | None = None,
     store: MemoryStore | None = None,
     in_flight: int = 64,
     heard: _Heard | None = None,
@@ -130,7 +135,10 @@ async def train(
     judge = ModelCritic(CriticSettings(model="test/critic", votes=3, seed=0), desk)
     used = parts(
         store or MemoryStore(),
-        model=ProgrammedModel(World(critic)),
+        model=model or ProgrammedModel(World(critic)),
+        tuner=tuner,
+        sandbox=sandbox or TableSandbox(),
+        critic=judge,
         agent=ToolCallingAgent(DialogueSettings(answer="whole")),
         agent_settings=AgentSettings(model="test/agent", python=False, temperature=1.0, seed=0),
         scorer=SignalScorer(gold=exact, critic=judge, accept_by=accept_by),
@@ -140,7 +148,7 @@ async def train(
         used = replace(used, caps=replace(used.caps, calls=stop_after))
     making = training_run(
         Splits(train=tasks("train", 8), validation=tasks("held", 24), test=tasks("test", 24)),
-        DemonstrationOptimizer(BestOfK(minimum=0.5), per_step=2),
+        optimizer or DemonstrationOptimizer(BestOfK(minimum=0.5), per_step=2),
         parts=used,
         settings=settings,
         sinks=(heard,) if heard else (),

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from funcforge.engine.critic import Preference
 from funcforge.engine.episode import Episode, FunctionCall, Job, Score
-from funcforge.engine.errors import InvalidEdit
+from funcforge.engine.errors import ConfigError, InvalidEdit
 from funcforge.engine.events import EditProposed, Event, PromptTrimmed
 from funcforge.engine.functions import Function
-from funcforge.engine.messages import Finish, Message, Reply, Request, ToolCall
+from funcforge.engine.messages import Finish, Message, Reply, Request, Tool, ToolCall
 from funcforge.engine.optimizer import Batch, Situation
 from funcforge.engine.parameters import Parameters
 from funcforge.engine.ports import CallResult, ModelFacts
 from funcforge.engine.tasks import Task
+from funcforge.engine.tuning_jobs import TuningPlan
 
 Line = Reply | Exception | Callable[[Request], Reply]
 
@@ -29,6 +31,9 @@ class Desk:
         self.checked: list[str] = []
         self.called: list[tuple[str, Mapping[str, Any]]] = []
         self.broken: set[str] = set()  # names that do not load
+        self.plans: list[TuningPlan] = []
+        self.compared: list[tuple[str, str]] = []  # ids of episodes
+        self.preferred: Callable[[Episode, Episode], Preference] | None = None  # None: no critic
         self._script = list(script)
         self._facts = ModelFacts(context_tokens=context_tokens, max_output_tokens=8_000)
 
@@ -55,6 +60,21 @@ class Desk:
             return CallResult(outcome="value", value=scope[function.name](**arguments))
         except Exception as error:
             return CallResult(outcome="exception", error=f"{type(error).__name__}: {error}")
+
+    async def offered(self, episode: Episode) -> tuple[Tool, ...]:
+        return ()
+
+    async def tune(self, plan: TuningPlan) -> str:
+        self.plans.append(plan)
+        if self._script and isinstance(self._script[0], Exception):
+            raise self._script.pop(0)  # type: ignore[misc]
+        return f"test/tuned-{plan.data.hash}-{plan.seed}"
+
+    async def prefer(self, a: Episode, b: Episode) -> Preference:
+        if self.preferred is None:
+            raise ConfigError("the run has no critic that compares", key="critic")
+        self.compared.append((a.id, b.id))
+        return self.preferred(a, b)
 
     async def publish(self, event: Event) -> None:
         self.events.append(event)
