@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 def needs_litellm(config: Config) -> bool:
-    """Whether any model of a run is asked through LiteLLM: the embedded ones are not."""
+    """Whether any model of a run is asked through LiteLLM: embedded ones and folders are not."""
+    from .local.model import LOCAL
     from .models.resolution import is_embedded
 
-    return not all(map(is_embedded, config.models_used))
+    return not all(
+        is_embedded(model) or model.startswith(f"{LOCAL}/") for model in config.models_used
+    )
 
 
 def retry_settings(config: Config) -> Retry:

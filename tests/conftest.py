@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,14 @@ def ray_address() -> Iterator[str]:
         )
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights."""
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    subprocess.run(
+        [sys.executable, "-m", "tests.tiny.model", str(folder), "0", "0"],
+        cwd=Path(__file__).parents[1], check=True, capture_output=True,
+    )  # fmt: skip
+    return folder

@@ -112,6 +112,8 @@ class TuningDesk:
         return web.json_response(self._told(job))
 
     def _cancel(self, job: Job) -> web.Response:
+        if self.status(job) in ("succeeded", "failed"):
+            return _error(400, f"the job has ended: {self.status(job)}")
         job.cancelled = True
         return web.json_response(self._told(job))
 

@@ -1,34 +1,44 @@
-"""A small world of tool calls: tasks, gold, an environment, and a simulated critic.
+"""A small world of tool calls: tasks, gold, an environment, and the mistakes of a bad caller.
 
-Everything is seeded. The critic is a rule that sees neither target nor score; it is named as
-simulated wherever its figures are shown.
+Everything is seeded. It is compositional: there are more than 80,000 different tasks, so that a
+model that knows most of them by heart is out of the question. A tenth of them, by the hash of
+their text, is never used to pre-train anything: the tasks of trainings and tests.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import zlib
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from funcforge.engine.agent import Workspace
 from funcforge.engine.episode import Episode, Score
-from funcforge.engine.messages import Message, Tool
-from funcforge.engine.ports import Answer, CallResult
+from funcforge.engine.messages import Tool
+from funcforge.engine.ports import CallResult
 from funcforge.engine.tasks import Task
 
-CITIES = ["paris", "oslo", "rome", "lima", "cairo", "delhi", "quito", "tunis", "bern", "riga",
-          "sofia", "dakar", "minsk", "hanoi", "accra", "perth", "tokyo", "kyiv", "doha", "lyon",
-          "turin", "porto", "milan", "osaka"]  # fmt: skip
-DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-PEOPLE = ["anna", "boris", "clara", "david", "emma", "felix", "greta", "hugo", "irene", "jonas",
-          "karin", "lukas", "maria", "nils", "olga", "pavel", "rosa", "simon", "tanja",
-          "viktor"]  # fmt: skip
-FOODS = ["pizza", "sushi", "tacos", "curry", "ramen", "salad", "soup", "pasta", "bagel", "crepe",
-         "dosa", "pho"]  # fmt: skip
-NUMBERS = [str(number) for number in range(2, 10)]
+KINDS: Mapping[str, Sequence[str]] = {
+    "city": [
+        "paris", "oslo", "rome", "lima", "cairo", "delhi", "quito", "tunis", "bern", "riga",
+        "sofia", "dakar", "minsk", "hanoi", "accra", "perth", "tokyo", "kyiv", "doha", "lyon",
+        "turin", "porto", "milan", "osaka", "madrid", "dublin", "vienna", "athens", "boston",
+        "denver",
+    ],
+    "day": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    "person": [
+        "anna", "boris", "clara", "david", "emma", "felix", "greta", "hugo", "irene", "jonas",
+        "karin", "lukas", "maria", "nils", "olga", "pavel", "rosa", "simon", "tanja", "viktor",
+        "walter", "xenia", "yusuf", "zoe",
+    ],
+    "food": ["pizza", "sushi", "tacos", "curry", "ramen", "salad", "soup", "pasta", "bagels",
+             "crepes", "dosas", "falafel"],
+    "number": [str(number) for number in range(2, 20)],
+    "colour": ["red", "blue", "green", "black", "white", "silver", "yellow", "brown"],
+    "room": ["kitchen", "bedroom", "garage", "office", "cellar", "attic", "garden", "hall"],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +46,15 @@ class Skill:
     """A tool, and how people ask for it."""
 
     name: str
-    arguments: Mapping[str, Sequence[str]]  # name -> the values there are
+    arguments: Mapping[str, str]  # name -> kind of value
     phrases: Sequence[str]
-    cue: str  # a word of every phrase
 
     def tool(self) -> Tool:
+        """Return it as agents are offered it."""
         properties = {name: {"type": "string"} for name in self.arguments}
         return Tool(
             name=self.name,
-            description=f"{self.cue}.",
+            description=self.name.replace("_", " "),
             arguments={
                 "type": "object",
                 "properties": properties,
@@ -56,24 +66,52 @@ class Skill:
 
 SKILLS = [
     Skill(
-        name="get_weather", cue="weather", arguments={"city": CITIES, "day": DAYS},
-        phrases=["weather in {city} on {day}", "on {day} what is the weather in {city}"],
+        name="get_weather", arguments={"city": "city", "day": "day"},
+        phrases=["weather in {city} on {day}", "on {day} what is the weather in {city}",
+                 "{city} weather for {day} please"],
     ),
     Skill(
-        name="book_train", cue="train", arguments={"city": CITIES, "day": DAYS},
-        phrases=["book a train to {city} for {day}", "for {day} i need a train to {city}"],
+        name="book_train", arguments={"origin": "city", "destination": "city", "day": "day"},
+        phrases=["book a train from {origin} to {destination} on {day}",
+                 "i need a train to {destination} from {origin} on {day}",
+                 "on {day} a train takes me from {origin} to {destination}"],
     ),
     Skill(
-        name="order_food", cue="order", arguments={"food": FOODS, "count": NUMBERS},
-        phrases=["order {count} {food}", "please order {food} , {count} of them"],
+        name="order_food", arguments={"food": "food", "count": "number", "person": "person"},
+        phrases=["order {count} {food} for {person}", "{person} wants {count} {food} so order it",
+                 "please order {food} for {person} and make it {count}"],
     ),
     Skill(
-        name="call_person", cue="call", arguments={"name": PEOPLE, "day": DAYS},
-        phrases=["call {name} on {day}", "on {day} call {name}"],
+        name="call_person", arguments={"name": "person", "day": "day"},
+        phrases=["call {name} on {day}", "on {day} please call {name}",
+                 "remember to call {name} this {day}"],
+    ),
+    Skill(
+        name="book_table", arguments={"seats": "number", "city": "city", "day": "day"},
+        phrases=["a table for {seats} in {city} on {day}", "in {city} a table on {day} for {seats}",
+                 "find {seats} of us a table in {city} this {day}"],
+    ),
+    Skill(
+        name="send_money", arguments={"sender": "person", "receiver": "person", "amount": "number"},
+        phrases=["send {amount} euros from {sender} to {receiver}",
+                 "{receiver} gets {amount} euros from {sender}",
+                 "move {amount} euros to {receiver} from {sender}"],
+    ),
+    Skill(
+        name="rent_car", arguments={"colour": "colour", "city": "city", "day": "day"},
+        phrases=["rent a {colour} car in {city} on {day}", "in {city} i want a {colour} car {day}",
+                 "this {day} get me a {colour} car in {city}"],
+    ),
+    Skill(
+        name="heat_room", arguments={"room": "room", "degrees": "number", "day": "day"},
+        phrases=["heat the {room} to {degrees} degrees on {day}",
+                 "on {day} make it {degrees} degrees in the {room}",
+                 "{degrees} degrees in the {room} this {day}"],
     ),
 ]  # fmt: skip
 BY_NAME = {skill.name: skill for skill in SKILLS}
 TOOLS = tuple(sorted((skill.tool() for skill in SKILLS), key=lambda tool: tool.name))
+REFUSED, DONE, SORRY = "Refused", "done", "sorry"  # how a result begins, how the agent ends
 
 
 def spell(name: str, arguments: Mapping[str, Any]) -> str:
@@ -81,33 +119,65 @@ def spell(name: str, arguments: Mapping[str, Any]) -> str:
     return json.dumps({"name": name, "arguments": arguments}, sort_keys=True)
 
 
-def tasks(count: int, seed: int) -> list[Task]:
-    """Distinct tasks; different seeds may share some. There are 1,144."""
-    rng, found = random.Random(seed), dict[str, Task]()
-    while len(found) < min(count, 1_100):
+def draws(seed: int, *, reserved: bool) -> Iterator[Task]:
+    """Draw tasks without end, out of those that are reserved for trainings or out of the rest."""
+    rng = random.Random(seed)
+    while True:
         skill = rng.choice(SKILLS)
-        values = {name: rng.choice(list(known)) for name, known in skill.arguments.items()}
+        values: dict[str, str] = {}
+        for name, kind in skill.arguments.items():
+            values[name] = rng.choice([v for v in KINDS[kind] if v not in values.values()])
         prompt = rng.choice(list(skill.phrases)).format(**values)
-        found[prompt] = Task(id=prompt, prompt=prompt, target=spell(skill.name, values))
+        if (zlib.crc32(prompt.encode()) % 10 == 0) == reserved:
+            yield Task(id=prompt, prompt=prompt, target=spell(skill.name, values))
+
+
+def tasks(count: int, seed: int) -> list[Task]:
+    """Return so many different tasks that no model was pre-trained on."""
+    found: dict[str, Task] = {}
+    for task in draws(seed, reserved=True):
+        found[task.id] = task
+        if len(found) == count:
+            break
     return list(found.values())
 
 
-def noisy_call(task: Task, rng: random.Random, right_share: float) -> tuple[str, dict[str, Any]]:
-    """The right call with a chance, else a wrong tool, an invented value or a missing one."""
+def valid(name: str, arguments: Mapping[str, str]) -> bool:
+    """Return whether a call fits its tool's schema."""
+    return set(arguments) == set(BY_NAME[name].arguments)
+
+
+Call = tuple[str, dict[str, str]]
+"""A tool's name, and the values of its arguments by name."""
+
+
+def noisy_call(task: Task, rng: random.Random, right_share: float) -> Call | None:
+    """Return the right call with a chance, else one with any of six mistakes; None: no call."""
     assert task.target is not None
     gold = json.loads(task.target)
     name, arguments = gold["name"], dict(gold["arguments"])
     if rng.random() < right_share:
         return name, arguments
-    mistake = rng.choice(["tool", "value", "value", "missing"])
-    victim = rng.choice(sorted(arguments))
-    if mistake == "tool":
-        name = rng.choice([skill.name for skill in SKILLS if skill.name != name])
-    elif mistake == "value":
-        others = [v for v in BY_NAME[name].arguments[victim] if v != arguments[victim]]
-        arguments[victim] = rng.choice(others)
-    else:
-        del arguments[victim]
+    kinds = BY_NAME[name].arguments
+    victim, other = rng.sample(sorted(arguments), 2)
+    match rng.choice(["tool", "value", "value", "value", "missing", "copied", "swapped", "none"]):
+        case "tool":
+            name = rng.choice([skill.name for skill in SKILLS if skill.name != name])
+        case "missing":
+            del arguments[victim]
+        case "copied":
+            arguments[victim] = arguments[other]
+        case "swapped" if len(set(kinds.values())) < len(kinds):
+            one, two = [
+                argument for argument in kinds if list(kinds.values()).count(kinds[argument]) > 1
+            ]
+            arguments[one], arguments[two] = arguments[two], arguments[one]
+        case "none":
+            return None
+        case _:
+            arguments[victim] = rng.choice(
+                [value for value in KINDS[kinds[victim]] if value != arguments[victim]]
+            )
     return name, arguments
 
 
@@ -137,59 +207,6 @@ class TinyWorld:
         yield _Session()
 
 
-async def agent(task: Task, workspace: Workspace) -> Answer:
-    """Ask once, make the call, report. The answer is the call."""
-    messages = [Message(role="user", content=task.prompt)]
-    reply = await workspace.complete(messages, tools=workspace.tools())
-    messages.append(reply.message)
-    calls = reply.message.tool_calls
-    if not calls:
-        return Answer(text=reply.message.content, end="no_answer")
-    result = await workspace.call_function(calls[0].name, calls[0].arguments)
-    messages.append(Message(role="tool", content=result.result, tool_call_id=calls[0].id))
-    workspace.record(messages)
-    return Answer(text=_made(calls[0].name, calls[0].arguments))
-
-
 async def gold(task: Task, episode: Episode) -> Score:
-    """Whether the call is the target's."""
-    return Score(value=float(episode.answer == task.target))
-
-
-async def simulated_critic(task: Task, episode: Episode) -> Score:
-    """Judge by rules alone: the call fits its schema, invents nothing, and suits the question.
-
-    Gold is not looked at. It is wrong now and then, as any critic: one judgement in ten is turned
-    around, by the text of the episode.
-    """
-    verdict = plausible(task.prompt, episode.answer or "")
-    return Score(value=float(verdict != (_chance("critic", task, episode) < 0.1)))
-
-
-async def random_critic(task: Task, episode: Episode) -> Score:
-    """Judge by chance; about as many are good as the other critic finds."""
-    return Score(value=float(_chance("random", task, episode) < 0.5))
-
-
-def _chance(who: str, task: Task, episode: Episode) -> float:
-    """A number in [0, 1) that follows from the call alone: equal calls are judged alike."""
-    return random.Random(f"{who}\x00{task.prompt}\x00{episode.answer}").random()
-
-
-def plausible(prompt: str, answer: str) -> bool:
-    """Whether a call could be what was asked for, as far as rules can tell."""
-    try:
-        call = json.loads(answer)
-        skill, arguments = BY_NAME[call["name"]], call["arguments"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    words = set(prompt.split())
-    complete = set(arguments) == set(skill.arguments)
-    return complete and skill.cue in words and all(str(v) in words for v in arguments.values())
-
-
-def _made(name: str, arguments: str) -> str:
-    try:
-        return spell(name, json.loads(arguments))
-    except ValueError:
-        return arguments
+    """Whether the target's call was made, and no other."""
+    return Score(value=float(episode.state == [task.target]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -17,14 +18,14 @@ BATCH_WAIT_S = 0.005  # episodes that were answered together come back within th
 
 
 class SeededSampling(LogitsProcessor):  # type: ignore[misc]  # transformers is untyped here
-    """Samples each row by its own seed and temperature, whoever else is in the batch.
+    """Samples each row by its own seed, prompt and temperature, whoever else is in the batch.
 
     The most likely of logits / T plus Gumbel noise is a sample of softmax(logits / T).
     """
 
     def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
         self._temperatures = [row["temperature"] for row in rows]
-        self._generators = [torch.Generator().manual_seed(row["seed"]) for row in rows]
+        self._generators = [torch.Generator().manual_seed(_own_seed(row)) for row in rows]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores whose maximum is the sample."""
@@ -154,6 +155,15 @@ class Server:
             completion_tokens=len(own),
             elapsed_s=elapsed_s,
         )
+
+
+def _own_seed(row: dict[str, Any]) -> int:
+    """Return the seed of one request: of its seed and its prompt.
+
+    A run sends one seed with every task. Drawn from that alone, all tasks would share their luck.
+    """
+    told = f"{row['seed']} {row['prompt']}".encode()
+    return int.from_bytes(hashlib.sha256(told).digest()[:7], "big")
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

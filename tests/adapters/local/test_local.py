@@ -43,15 +43,9 @@ EXAMPLE = TuningExample(
 )
 
 
-@pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with random weights."""
-    folder = tmp_path_factory.mktemp("tiny") / "base"
-    subprocess.run(
-        [sys.executable, "-m", "tests.tiny.model", str(folder), "0", "0"],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    return folder
+@pytest.fixture
+def base(tiny_base: Path) -> Path:
+    return tiny_base
 
 
 def request(base: Path, seed: int, **changes: object) -> Request:
