@@ -21,6 +21,7 @@ QUESTIONS = {
     "recorded_proposals": "does the optimizer take what real models proposed?",
     "api_bank": "do the recorded API calls give what they gave?",
     "critic": "what does a critic teach without gold?",
+    "finetuning": "does a model get better by what a critic selects? (needs: make finetune)",
     "critic_votes": "do a critic's votes keep the rate and the budget?",
     "recorded_training": "do whole trainings run on what real models wrote?",
     "comparison": "are arms kept apart, is it fast, are the intervals honest?",
