@@ -68,7 +68,9 @@ class World:
 
 
 def _chance(request: Request) -> float:
-    digest = hashlib.sha256(json.dumps(request.to_json()).encode()).digest()
+    """Draw from question and seed alone: no wording of a prompt changes anybody's luck."""
+    drawn = json.dumps([request.model, request.messages[-1].content, request.seed])
+    digest = hashlib.sha256(drawn.encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
