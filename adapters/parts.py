@@ -120,6 +120,7 @@ def training_settings(config: Config) -> TrainingSettings:
         accept_on=training.accept_on,
         feedback=config.optimizer.feedback,
         roll_back=training.roll_back,
+        test_beside=training.test_beside,
         test_every_version=training.test_every_version,
     )
 

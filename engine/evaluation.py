@@ -160,6 +160,10 @@ class Evaluator:
         if self._scheduler.stopping is not None:
             raise self._scheduler.stopping
 
+    def stop(self, reason: FuncforgeError) -> None:
+        """Send nothing more out on any evaluation that goes on; what is in flight is finished."""
+        self._scheduler.stop(reason)
+
     async def evaluate(
         self,
         name: str,

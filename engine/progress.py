@@ -47,6 +47,7 @@ class Progress:
     failures: tuple[Rejected, ...] = ()  # the failure record
     verdicts: tuple[Verdict, ...] = ()
     optimizer: Mapping[str, Any] = field(default_factory=dict)
+    tested_in_vain: int = 0  # sealed tests beside a step that was accepted
     stopped_by: str = ""  # set once the loop has ended; the sealed test may still be due
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .acceptance import Acceptance, Evidence
 from .bus import EventBus
@@ -27,7 +28,7 @@ from .ports import RunStore, Sandbox
 from .progress import Progress, Rejected, Side
 from .proposing import Proposed, Proposer, new_ones
 from .racing import NO_RACE, Raced, race
-from .sealed_test import AFTER, BEFORE, compare_sealed_test
+from .sealed_test import BEFORE, after_name, beside_step, compare_sealed_test, may_end_with_it
 from .splits import Due, score_all, score_splits
 from .tasks import Splits, TaskSet
 from .training_settings import TrainingSettings
@@ -129,7 +130,7 @@ class Trainer:
             if stopped_by is None:
                 # a step that proposes nothing evaluates nothing: nobody else would look
                 self._evaluator.check_going()
-                progress = await self._step(progress)
+                progress = await self._step_or_more(progress)
             else:
                 if progress.head:
                     progress = await self._confirm(progress)
@@ -177,6 +178,19 @@ class Trainer:
         return progress
 
     # -- one step -------------------------------------------------------------------------
+
+    async def _step_or_more(self, progress: Progress) -> Progress:
+        """Take a step; beside one that may well be the last, score the sealed test."""
+        settings, tasks = self._settings, self._splits.test
+        last = settings.test_beside and may_end_with_it(progress, settings.stopping)
+        if tasks is None or not last:
+            return await self._step(progress)
+        incumbent = await self._parameters(progress.incumbent)
+        repeats = settings.test_repeats or settings.repeats
+        test = partial(
+            score_all, self._evaluator, after_name(progress), incumbent, tasks, repeats, keep=False
+        )
+        return await beside_step(progress, self._evaluator, partial(self._step, progress), test)
 
     async def _step(self, progress: Progress) -> Progress:
         """Propose, evaluate, accept or roll back."""
@@ -406,7 +420,7 @@ class Trainer:
 
         If nothing was accepted there is nothing to compare, and nothing is paid for.
         """
-        found = await self._score_splits(progress, "after", AFTER)
+        found = await self._score_splits(progress, "after", after_name(progress))
         for split, evaluation in sorted(found.items()):
             progress = progress.with_summary(f"after/{split}", evaluation.summary)
         return progress
@@ -421,7 +435,7 @@ class Trainer:
             self._store,
             self._bus.run_id,
             before=before.parameters_version,
-            after=after.parameters_version,
+            after=(after.evaluation, after.parameters_version),
             seed=self._settings.seed,
         )
         await self._bus.publish(compared)

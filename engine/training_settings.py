@@ -26,4 +26,7 @@ class TrainingSettings:
     accept_on: Literal["train", "validation"] = "train"
     feedback: Feedback = "score"  # what the optimizer may read of a task's target
     roll_back: bool = True  # False: the paper's ablation; every proposal becomes the incumbent
+    # score the sealed test beside the step that ends the training unless it is accepted: done
+    # sooner, and paid for in vain where it is accepted
+    test_beside: bool = False
     test_every_version: bool = False  # learning curve on the test set; looks at it, marked so

@@ -341,6 +341,9 @@ class TrainingConfig(Section):
     steps: Count | None = None  # stop after this many proposals in any case; None: no bound
     roll_back: bool = True  # False: keep every proposal (ablation)
     early_stop: bool = True  # False: ignore patience (ablation)
+    # the sealed test runs beside the step that ends the training unless it is accepted: done
+    # sooner, and paid for in vain where it is accepted
+    test_beside: bool = False
     test_every_version: bool = False  # learning curve on the test set; looks at it, marked so
 
 

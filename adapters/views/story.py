@@ -271,8 +271,10 @@ def _tests(view: RunView, steps: int) -> Iterator[tuple[int, Scored]]:
         scored = _scored(one)
         if split != "test" or scored is None:
             continue
-        if name in ("before", "after"):
-            yield (0 if name == "before" else steps), scored
+        if name == "before":
+            yield 0, scored
+        elif name.partition(".")[0] == "after":
+            yield steps, scored  # of several, the last one counts
         elif name.isdigit():
             yield int(name), scored
 

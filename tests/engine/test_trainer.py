@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 from funcforge.engine.acceptances import policy
-from funcforge.engine.events import EpisodeFinished, Event, SealedTestCompared, StepDecided
+from funcforge.engine.errors import ModelConfigError
+from funcforge.engine.events import (
+    EpisodeFinished,
+    EvaluationFinished,
+    Event,
+    SealedTestCompared,
+    StepDecided,
+)
+from funcforge.engine.messages import Request
+from funcforge.engine.optimizer import Proposal, Situation, State, Workbench
 from funcforge.engine.parameters import AddFunction, RemoveFunction
 from funcforge.engine.run import Outcome
 from funcforge.engine.stopping import Stopping
@@ -176,6 +187,101 @@ async def test_the_sealed_test_is_compared_once_paired_before_and_after() -> Non
     assert compared.effect == pytest.approx(2 / 3)
     assert compared.p_value == pytest.approx(2 * 0.5**20)
     assert 0 < compared.low < compared.effect < compared.high <= 1
+
+
+class Waiting(ScriptedOptimizer):
+    """Proposes in the step `at` only when a whole sealed test has been seen on the bus."""
+
+    def __init__(self, script: Any, *, at: int) -> None:
+        super().__init__(script)
+        self._at = at
+        self._tested = anyio.Event()
+
+    async def handle(self, event: Event) -> None:
+        if isinstance(event, EvaluationFinished) and event.evaluation == "test/after":
+            self._tested.set()
+
+    async def propose(self, state: State, situation: Situation, workbench: Workbench) -> Proposal:
+        if situation.step == self._at:
+            with anyio.fail_after(10):
+                await self._tested.wait()
+        return await super().propose(state, situation, workbench)
+
+
+async def test_the_sealed_test_runs_beside_the_step_that_ends_the_training() -> None:
+    script = [[A], [USELESS], [B], [USELESS], []]
+    stopping = Stopping(patience=1)
+    optimizer = Waiting(script, at=3)
+    run = training_run(
+        TRAIN_AND_TEST,
+        optimizer,
+        parts=parts(),
+        settings=settings(stopping=stopping, test_beside=True),
+        sinks=[optimizer, recorder := Recorder()],
+    )
+
+    outcome = await run.wait()
+
+    assert outcome.value is not None, outcome
+    behind = await train(script, stopping=stopping)
+    assert behind.value is not None
+    assert outcome.value.progress.verdicts == behind.value.progress.verdicts
+    assert outcome.value.parameters == behind.value.parameters
+    assert outcome.stopped_by == behind.stopped_by == "patience"
+    # step 3 might have been the last one too; it was accepted
+    evaluations = Counter(
+        e.episode.job.evaluation for e in recorder.events if isinstance(e, EpisodeFinished)
+    )
+    tests = {name: count for name, count in evaluations.items() if name.startswith("test/")}
+    assert tests == {"test/before": 30, "test/after": 30, "test/after.2": 30}
+    assert outcome.value.after.test is not None
+    assert behind.value.after.test is not None
+    assert outcome.value.after.test.evaluation == "test/after.2"
+    assert outcome.value.after.test.score == behind.value.after.test.score == 2 / 3
+    assert outcome.value.sealed_test == behind.value.sealed_test
+
+
+async def test_a_sealed_test_that_was_not_in_vain_is_not_paid_for_again() -> None:
+    script = [[A], [], [USELESS]]
+    stopping = Stopping(patience=1)
+
+    beside = await train(script, stopping=stopping, test_beside=True)
+
+    behind = await train(script, stopping=stopping)
+    assert beside.usage == behind.usage
+    assert replace(beside.value.progress, summaries={}) == replace(  # type: ignore[union-attr]
+        behind.value.progress,
+        summaries={},  # type: ignore[union-attr]
+    )
+
+
+async def test_a_step_that_fails_stops_the_sealed_test_beside_it() -> None:
+    model = ProgrammedModel(refuse_the_third_proposal)
+    run = training_run(
+        Splits(train=tasks(12), test=tasks(3_000)),
+        [[A], [USELESS]],
+        parts=parts(model=model, in_flight=1),
+        settings=settings(stopping=Stopping(patience=1), test_beside=True),
+        sinks=[recorder := Recorder()],
+    )
+
+    outcome = await run.wait()
+
+    assert outcome.status == "failed"
+    assert "no more proposals" in outcome.message
+    tested = [
+        e
+        for e in recorder.events
+        if isinstance(e, EpisodeFinished) and e.episode.job.evaluation == "test/after"
+    ]
+    assert len(tested) < 3_000
+
+
+async def refuse_the_third_proposal(request: Request) -> str:
+    text = request.messages[-1].content
+    if text == "propose 2":
+        raise ModelConfigError("no more proposals", kind="unsupported", model=request.model)
+    return text
 
 
 async def test_without_an_acceptance_there_is_no_sealed_comparison() -> None:

@@ -43,6 +43,7 @@ class Scenario:
     latency_s: tuple[float, float]
     train: int
     test: int
+    test_beside: bool
 
     @classmethod
     def draw(cls, seed: int) -> Scenario:
@@ -56,6 +57,7 @@ class Scenario:
             latency_s=(low_s, low_s + rng.choice([0.0, 0.1, 5.0])),
             train=rng.choice([3, 6, 12]),
             test=rng.choice([0, 6]),
+            test_beside=rng.choice([False, True]),
         )
 
 
@@ -176,7 +178,9 @@ def make_run(
     )
     training = Training(
         settings=TrainingSettings(
-            optimizer_model="sim/optimizer", stopping=Stopping(epochs=5, patience=1)
+            optimizer_model="sim/optimizer",
+            stopping=Stopping(epochs=5, patience=1),
+            test_beside=scenario.test_beside,
         ),
         splits=Splits(
             train=tasks(scenario.train, KINDS),
