@@ -3,6 +3,8 @@
 As agent it answers at once, rightly for half of the questions. As optimizer it adds a function of
 a new name each time, in the spelling of whoever asks. So no set is better than another: every
 round of every arm evaluates all tasks and asks for all actions.
+
+Two others: one counts tokens, and one is helped by functions so that there is something to test.
 """
 
 from __future__ import annotations
@@ -28,10 +30,10 @@ def is_optimizer_of_ag2(ask: Ask) -> bool:
     return _argument_type(ask) == "string"
 
 
-def brain(ask: Ask) -> Say:
+def brain(ask: Ask, *, skill: float = 0.5) -> Say:
     """Answer."""
     if not is_optimizer(ask):
-        right = chance(ask.question) < 0.5
+        right = chance(ask.question) < skill
         answer = 42 if right else 41
         return text("The train has 40 people, then some get off. " * 4 + f"\\boxed{{{answer}}}")
     name = f"count_{ask.hash[:10]}"
@@ -46,6 +48,11 @@ def brain(ask: Ask) -> Say:
     if is_optimizer_of_ag2(ask):
         arguments |= {"arguments": json.dumps(schema["properties"]), "packages": ""}
     return calls(call("add_function", arguments))
+
+
+def helped_brain(ask: Ask) -> Say:
+    """Answer the same, but rightly for more of the questions once there is any function."""
+    return brain(ask, skill=0.8 if ask.tools else 0.5)
 
 
 def counting_brain(ask: Ask) -> Say:

@@ -1,6 +1,6 @@
 """Our training, from a config file as on the command line: SQLite, real sandbox, paper's policy.
 
-Arguments: URL, tasks, rounds, actions per step, test tasks.
+Arguments: URL, tasks, rounds, actions per step, test tasks (scored beside the last step).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ kind = "exact"
 [training]
 epochs = {rounds}
 patience = {patience}
+test_beside = true
 [limits]
 in_flight = 512
 [models."openai/gpt-4o-mini"]
@@ -78,8 +79,21 @@ async def main() -> None:
             "steps": outcome.value.progress.step,
             "stopped_by": outcome.value.progress.stopped_by,
             "phases": _phases(folder / "runs.db"),
+            "calls": _calls(folder / "runs.db"),
         }
     print(json.dumps(told), flush=True)
+
+
+def _calls(database: Path) -> list[tuple[str, float, float]]:
+    """Return each call's phase, and when it was sent and answered since the first one was sent."""
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT coalesce(e.evaluation, c.scope), c.at_unix_s - c.latency_s, c.at_unix_s "
+            "FROM calls c LEFT JOIN episodes e ON e.run_id = c.run_id AND e.episode_id = c.scope"
+        ).fetchall()
+    connection.close()
+    first = min(sent for _, sent, _ in rows)
+    return [(phase, sent - first, answered - first) for phase, sent, answered in rows]
 
 
 def _phases(database: Path) -> list[tuple[str, float, float, float, int]]:
