@@ -37,6 +37,7 @@ _FREE_OF_A_MODEL = frozenset(
         "cached_usd_per_million",
         "completion_usd_per_million",
         "prompt_usd_per_million",
+        "stream",
         "timeout_s",
     }
 )

@@ -214,7 +214,10 @@ class ModelCalls:
         self.saved += found.reply.usage
         # the tokens stay: an agent's limits must see the same conversation as when it was paid for
         reply = replace(
-            found.reply, usage=replace(found.reply.usage, calls=0, cost_pusd=0), latency_s=0.0
+            found.reply,
+            usage=replace(found.reply.usage, calls=0, cost_pusd=0),
+            latency_s=0.0,
+            first_token_s=None,
         )
         await self._commit(place, reply, attempts=0)
         return reply

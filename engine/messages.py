@@ -144,6 +144,7 @@ class Reply:
     usage: Usage = field(default=NO_USAGE)
     latency_s: float = 0.0
     reasoning: str = ""  # where the provider shows it; never sent back
+    first_token_s: float | None = None  # after it was asked; None: it came at once
 
     def to_json(self) -> dict[str, Any]:
         """Return the reply in the form that is stored; usage and latency have columns."""

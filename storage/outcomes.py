@@ -36,6 +36,7 @@ class AnsweredCall:
     usage: Usage  # no calls in it: the reply was taken from the cache
     attempts: int
     latency_s: float
+    first_token_s: float | None  # None: the reply came at once
     at_unix_s: float  # when the answer was committed
 
 
@@ -78,6 +79,7 @@ class OutcomeReader:
                 usage=values.usage_of(row),
                 attempts=row["attempts"],
                 latency_s=row["latency_s"],
+                first_token_s=row["first_token_s"],
                 at_unix_s=row["at_unix_s"],
             )
 

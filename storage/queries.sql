@@ -124,11 +124,11 @@ ON CONFLICT (run_id, step) DO UPDATE SET packed = excluded.packed, at_unix_s = e
 
 -- name: keep_call
 INSERT INTO calls (run_id, scope, idx, request_hash, repeat, model, finish, calls, prompt_tokens,
-                   completion_tokens, cached_tokens, cost_pusd, attempts, latency_s, at_unix_s,
-                   head, system, packed)
+                   completion_tokens, cached_tokens, cost_pusd, attempts, latency_s,
+                   first_token_s, at_unix_s, head, system, packed)
 VALUES (:run_id, :scope, :idx, :request_hash, :repeat, :model, :finish, :calls, :prompt_tokens,
-        :completion_tokens, :cached_tokens, :cost_pusd, :attempts, :latency_s, :at_unix_s,
-        :head, :system, :packed)
+        :completion_tokens, :cached_tokens, :cost_pusd, :attempts, :latency_s, :first_token_s,
+        :at_unix_s, :head, :system, :packed)
 ON CONFLICT DO NOTHING;
 
 -- name: find_run
@@ -341,7 +341,7 @@ FROM episodes WHERE run_id = :run_id ORDER BY evaluation, task_id, repeat;
 
 -- name: answered_calls_of
 SELECT e.evaluation, e.task_id, c.calls, c.prompt_tokens, c.completion_tokens, c.cached_tokens,
-    c.cost_pusd, c.attempts, c.latency_s, c.at_unix_s
+    c.cost_pusd, c.attempts, c.latency_s, c.first_token_s, c.at_unix_s
 FROM calls AS c JOIN episodes AS e ON e.run_id = c.run_id AND e.episode_id = c.scope
 WHERE c.run_id = :run_id;
 

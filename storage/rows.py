@@ -27,7 +27,8 @@ Made = tuple[Row, tuple[Row, ...]]
 
 # in these, and in no other column, may two runs with the same replies differ
 VOLATILE = frozenset(
-    {"at_unix_s", "created_at_unix_s", "seconds", "latency_s", "elapsed_s", "attempts"}
+    {"at_unix_s", "created_at_unix_s", "seconds", "latency_s", "first_token_s", "elapsed_s"}
+    | {"attempts"}
 )
 
 
@@ -262,6 +263,7 @@ def call_row(record: CallRecord) -> Made:
         **usage_columns(reply.usage),
         "attempts": record.attempts,
         "latency_s": reply.latency_s,
+        "first_token_s": reply.first_token_s,
         "at_unix_s": record.at_unix_s,
         "head": shared["hash"],
         "system": system["hash"] if system else None,

@@ -2,7 +2,7 @@
 --
 -- Keys say what a row is, not when it was written: the same run with the same replies gives the
 -- same rows at any concurrency. Only the columns at_unix_s, created_at_unix_s, seconds, latency_s,
--- elapsed_s and attempts may differ. Columns named "packed" hold zlib-compressed JSON. Numbers
+-- first_token_s, elapsed_s and attempts may differ. Columns named "packed" hold zlib-compressed JSON. Numbers
 -- that people are shown have columns of their own. Money is in whole picodollars (1e-12 USD).
 
 CREATE TABLE runs (
@@ -172,6 +172,7 @@ CREATE TABLE calls (
     cost_pusd INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     latency_s REAL NOT NULL,
+    first_token_s REAL,               -- of a streamed reply; NULL: it came at once
     at_unix_s REAL NOT NULL,
     head TEXT NOT NULL,               -- the request without messages, in contents
     system TEXT,                      -- the system prompt, in contents; NULL: none

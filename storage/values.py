@@ -108,6 +108,7 @@ def call_of(row: Mapping[str, Any]) -> CallRecord:
             usage=usage_of(row),
             latency_s=row["latency_s"],
             reasoning=reply.get("reasoning", ""),
+            first_token_s=row["first_token_s"],
         ),
         attempts=row["attempts"],
         at_unix_s=row["at_unix_s"],

@@ -425,6 +425,7 @@ class ModelConfig(Section):
     cached_usd_per_million: Annotated[float, Field(ge=0)] | None = None
     completion_usd_per_million: Annotated[float, Field(ge=0)] | None = None
     timeout_s: Seconds | None = None  # None: [limits] call_timeout_s
+    stream: bool = False  # take replies piece by piece, to time their first token
     extra: dict[str, Any] = Field(default_factory=dict)  # passed on to the provider as it is
 
     @model_validator(mode="after")

@@ -133,18 +133,20 @@ def reply_out(reply: Reply) -> Packed:
         _usage_out(reply.usage),
         reply.latency_s,
         reply.reasoning,
+        reply.first_token_s,
     )
 
 
 def reply_in(packed: Packed) -> Reply:
     """Unpack a reply."""
-    (messages, finish, usage, latency_s, reasoning) = packed
+    (messages, finish, usage, latency_s, reasoning, first_token_s) = packed
     return Reply(
         message=_messages_in(messages)[0],
         finish=finish,
         usage=_usage_in(usage),
         latency_s=latency_s,
         reasoning=reasoning,
+        first_token_s=first_token_s,
     )
 
 

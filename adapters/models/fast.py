@@ -28,9 +28,11 @@ from .handlers import HANDLER_WIRE, HANDLERS_TESTED_FROM, has_lasting_aws_key
 from .loading import is_tested_version, litellm_version
 from .resolution import ResolvedModel
 from .spelling import Letter, Unproven, Wire
+from .streams import FirstToken, Stream, StreamFailed, StreamTooLong, gather
 from .wires import FAST, make_wire
 
 LARGEST_REPLY = 16 * 1024 * 1024  # bytes, after decompression
+LARGEST_STREAM = 4 * LARGEST_REPLY  # each piece of a few letters has a frame of its own
 LARGEST_ERROR = 64 * 1024
 MOST_WIRES = 256  # spellings kept; a run has a few for each version of its parameters
 
@@ -69,8 +71,15 @@ class FastLane:
         self._wires: OrderedDict[Hashable, Wire | None] = OrderedDict()
         self.reasons: dict[str, str] = {}  # model -> why it takes the other lane
 
-    async def ask(self, resolved: ResolvedModel, request: Request) -> Any:
+    async def ask(
+        self, resolved: ResolvedModel, request: Request, heard: FirstToken | None = None
+    ) -> Any:
         """Post a request; return the chat completion in OpenAI's form, unchecked.
+
+        Args:
+            resolved: Whom to ask.
+            request: What.
+            heard: Told of the first token, where the model streams.
 
         Raises:
             Unproven: Nothing was sent: it must take the other lane.
@@ -85,7 +94,8 @@ class FastLane:
             letter = wire.write(request)
         except Exception as error:  # what LiteLLM cannot translate is for its own call to judge
             raise Unproven(f"{type(error).__name__}: {error}") from error
-        status, headers, raw = await self._post(resolved, letter)
+        stream = wire.stream() if heard is not None else None
+        status, headers, raw = await self._post(resolved, letter, stream, heard)
         source = resolved.source
         if status != 200:
             raise from_status(source, status, raw.decode("utf-8", "replace"), headers)
@@ -113,7 +123,13 @@ class FastLane:
             session, self._session = self._session, None
             await session.close()
 
-    async def _post(self, resolved: ResolvedModel, letter: Letter) -> tuple[int, Any, bytes]:
+    async def _post(
+        self,
+        resolved: ResolvedModel,
+        letter: Letter,
+        stream: Stream | None,
+        heard: FirstToken | None,
+    ) -> tuple[int, Any, bytes]:
         if self._session is None:
             self._session = _session()
         try:
@@ -127,6 +143,9 @@ class FastLane:
                 headers=letter.headers,
                 allow_redirects=False,
             ) as response:
+                if stream is not None and heard is not None and _is_stream(response):
+                    raw = await _gathered(resolved, response, stream, heard)
+                    return response.status, response.headers, raw
                 limit = LARGEST_REPLY if response.status == 200 else LARGEST_ERROR
                 raw = await _read(response, limit)
                 if len(raw) > limit and response.status == 200:
@@ -240,6 +259,32 @@ def _session() -> aiohttp.ClientSession:
         trust_env=bool(getproxies_environment()),
         read_bufsize=2**18,
     )
+
+
+def _is_stream(response: aiohttp.ClientResponse) -> bool:
+    """Whether a reply comes in pieces: some servers know no streams, and send it at once."""
+    return response.status == 200 and response.content_type == "text/event-stream"
+
+
+async def _gathered(
+    resolved: ResolvedModel, response: aiohttp.ClientResponse, stream: Stream, heard: FirstToken
+) -> bytes:
+    """Return the body that the pieces make.
+
+    Raises:
+        ModelError: They make none. It may have been billed for: the provider had begun.
+    """
+    source = resolved.source
+    try:
+        return _spell(await gather(response, stream, heard, limit=LARGEST_STREAM))
+    except StreamFailed as failed:
+        error = from_status(source, failed.status, failed.text, response.headers)
+        error.billed = True
+        raise error from failed
+    except StreamTooLong as error:
+        raise unreadable(source, f"more than {LARGEST_STREAM} bytes") from error
+    except ValueError as error:
+        raise unreadable(source, f"in its stream: {error}") from error
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from .replies import bound_counts, make_reply, read_counts, read_reply, steady_i
 from .resolution import ResolvedModel, is_embedded, litellm_cost, resolve
 from .settings import ModelSettings
 from .spelling import Unproven
+from .streams import FirstToken
 
 _WITHOUT_IDS = frozenset({"gemini", "vertex_ai", "vertex_ai_beta"})  # their calls have none
 _DEFAULTS = ModelSettings()
@@ -92,10 +94,11 @@ class LiteLLMModel:
         await self.load()
         resolved = self._resolve(request.model)
         _check_tools(resolved, request)
+        heard = FirstToken() if resolved.settings.stream else None
         started_s = time.monotonic()
         try:
             with Deadline(resolved.settings.timeout_s):
-                body = await self._ask(resolved, request)
+                body = await self._ask(resolved, request, heard)
             if resolved.provider in _WITHOUT_IDS:
                 steady_ids(body)
         except TimeoutError as error:
@@ -103,17 +106,22 @@ class LiteLLMModel:
             raise transient(
                 resolved.source, "timeout", f"no reply within {limit_s:g} s", billed=True
             ) from error
-        return self._reply(resolved, request, body, time.monotonic() - started_s)
+        reply = self._reply(resolved, request, body, time.monotonic() - started_s)
+        if heard is not None and heard.at_s is not None:
+            return replace(reply, first_token_s=heard.at_s - started_s)
+        return reply
 
-    async def _ask(self, resolved: ResolvedModel, request: Request) -> Any:
+    async def _ask(
+        self, resolved: ResolvedModel, request: Request, heard: FirstToken | None
+    ) -> Any:
         if self._is_fast:
             if self._fast is None:
                 self._fast = FastLane(self._litellm, self._notice)
             with suppress(Unproven):
-                return await self._fast.ask(resolved, request)
+                return await self._fast.ask(resolved, request, heard)
         if self._fallback is None:
             self._fallback = AcompletionLane(self._litellm)
-        return await self._fallback.ask(resolved, request)
+        return await self._fallback.ask(resolved, request, heard)
 
     def _reply(
         self, resolved: ResolvedModel, request: Request, body: Any, latency_s: float

@@ -19,4 +19,5 @@ class ModelSettings:
     completion_usd_per_million: float | None = None
     timeout_s: float = 120.0  # of one call, from sending to the last byte
     api_key_env: str | None = None  # variable that holds the key; None: the provider's own
+    stream: bool = False  # ask for the reply piece by piece, to time its first token
     extra: Mapping[str, Any] = field(default_factory=dict)  # parameters passed on as they are

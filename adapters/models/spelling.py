@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -14,7 +14,11 @@ from ...engine.messages import Message, Request, ToolCall
 from .chat import chat_messages, chat_parameters
 from .resolution import ResolvedModel
 
+if TYPE_CHECKING:
+    from .streams import Stream
+
 SEED = 987_654_321  # stands for the seed in a spelling
+STREAM_OPTIONS = {"include_usage": True}  # else OpenAI's wire streams no bill
 # LiteLLM's notes to itself: emulated JSON mode, headers that the SDK takes out of the body
 _INTERNAL = frozenset({"json_mode", "fake_stream", "extra_headers", "functions_unsupported_model"})
 
@@ -46,6 +50,10 @@ class Wire(Protocol):
         """
         ...
 
+    def stream(self) -> Stream:
+        """Return what puts a streamed reply together, to the body that `read` takes."""
+        ...
+
 
 class Spelling:
     """LiteLLM's own functions, bound to one model and one kind of request.
@@ -74,11 +82,14 @@ class Spelling:
         parameters = chat_parameters(request) | dict(resolved.settings.extra)
         if "seed" in parameters:
             parameters["seed"] = SEED
+        self.streams = resolved.settings.stream
+        if self.streams:
+            parameters["stream_options"] = dict(STREAM_OPTIONS)
         self.parameters: dict[str, Any] = litellm.utils.get_optional_params(
             model=resolved.name,
             custom_llm_provider=resolved.provider,
             drop_params=True,
-            stream=None,
+            stream=self.streams or None,
             **copy.deepcopy(parameters),
         )
         self.parameters.pop("max_retries", None)
@@ -104,7 +115,7 @@ class Spelling:
             model=self.resolved.name,
             optional_params=dict(self.parameters),
             litellm_params=dict(self.litellm_params),
-            stream=False,
+            stream=self.streams,
         )
         return found
 

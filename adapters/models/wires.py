@@ -24,6 +24,7 @@ from .chat import chat_messages
 from .handlers import HANDLER_WIRE, make_handler_wire
 from .resolution import ResolvedModel
 from .spelling import SEED, Letter, Spelling, Unproven, Wire, decode, sample
+from .streams import ChatStream, MessageStream, Stream
 
 # each was compared with acompletion, request by request and reply by reply (see its golden test)
 OPENAI_WIRE = frozenset(
@@ -101,6 +102,9 @@ class _OpenAIWire:
             return body
         return self._convert(body)
 
+    def stream(self) -> Stream:
+        return ChatStream()
+
     def _convert(self, body: Any) -> Any:
         """Let LiteLLM read a reply that is not in the plain form, e.g. with inline reasoning."""
         convert = importlib.import_module("litellm.utils").convert_to_model_response_object
@@ -138,6 +142,9 @@ class _AnthropicWire:
         if not isinstance(body, dict) or not isinstance(body.get("content"), list):
             return body
         return plain(self._spelling.understand(raw, json_mode=self._json_mode))
+
+    def stream(self) -> Stream:
+        return MessageStream()
 
 
 def _anthropic_url(base_url: str) -> str:

@@ -19,6 +19,8 @@ from funcforge import (
 from funcforge.adapters.exporters.json import export_json
 from funcforge.adapters.replaying import replay
 from funcforge.adapters.views.comparison.story import ComparisonStory, read_comparison
+from funcforge.adapters.views.comparison.tables import tables
+from funcforge.adapters.views.comparison.told import comparison_json
 from funcforge.engine.calls import Retry
 from funcforge.engine.errors import ConfigError
 from funcforge.engine.parameters import Parameters
@@ -154,6 +156,31 @@ async def test_arms_on_two_wires_are_scored_paired_and_billed_as_their_ledgers_s
         assert spent.latency_s is not None
         assert 0 < spent.latency_s[0] <= spent.latency_s[2]
     assert outcome.usage == story.run.usage
+
+
+async def test_the_first_token_is_timed_where_a_model_streams(tmp_path: Path) -> None:
+    async with LoopbackProvider(brain=Pupil(0.5), latency_s=0.03, piece_s=0.005) as provider:
+        url = provider.openai_base_url
+        arms = arm("at once", "openai/a", url) + arm("piece by piece", "openai/b", url)
+        arms += "stream = true\n"
+        outcome = await run(load(write(tmp_path, arms)))
+
+    assert outcome.status == "done", outcome.message
+    story = told(tmp_path)
+    assert story.scores["at once"] == story.scores["piece by piece"]
+    assert story.arm("at once").efficiency.first_token_s is None
+    first, latency = (
+        story.arm("piece by piece").efficiency.first_token_s,
+        story.arm("piece by piece").efficiency.latency_s,
+    )
+    assert first is not None
+    assert latency is not None
+    assert 0.03 <= first[0] < latency[0]
+    assert first[0] <= first[1]
+    (time,) = (table for table in tables(story) if table.title == "Time")
+    assert time.rows[0][4] == "not streamed"
+    assert time.rows[1][4].count("ms") == 2
+    assert comparison_json(story)["arms"][1]["first_token_s"] == {"p50": first[0], "p95": first[1]}
 
 
 async def test_rows_do_not_depend_on_how_many_are_in_flight(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class Fault(StrEnum):
     FILTERED = "filtered"  # finish reason content_filter, no text
     WRONG_TYPE = "wrong_type"  # an HTML page with status 200
     ENDLESS = "endless"  # a body that does not end
+    STREAM_ERROR = "stream_error"  # of a stream: an error event in the middle
+    STREAM_CUT = "stream_cut"  # of a stream: the connection is closed, in order, in the middle
     AUTH = "auth"  # 401
     PERMISSION = "permission"  # 403
     UNKNOWN_MODEL = "unknown_model"  # 404

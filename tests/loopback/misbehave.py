@@ -12,6 +12,7 @@ from aiohttp import web
 
 from .dialects import render, render_error
 from .faults import Fault
+from .streaming import begin, event, pieces, streams
 from .wire import Ask, Say
 
 _HTML = "<html><head><title>Bad gateway</title></head><body>nginx</body></html>"
@@ -102,6 +103,8 @@ def _error(settings: Settings, ask: Ask, fault: Fault) -> web.Response:
 async def spoil(request: web.BaseRequest, ask: Ask, say: Say, fault: Fault) -> web.StreamResponse:
     """Send a reply that was made, and billed, in a spoilt form."""
     body = render(ask, say, 0)
+    if streams(ask) and fault is not Fault.WRONG_TYPE:
+        return await _spoil_stream(request, ask, _changed(ask, say, fault), fault)
     raw = orjson.dumps(body)
     if fault is Fault.RESET_WITHIN:
         await _send(request, raw, stop_after=len(raw) // 2)
@@ -119,6 +122,36 @@ async def spoil(request: web.BaseRequest, ask: Ask, say: Say, fault: Fault) -> w
     else:
         raw = orjson.dumps(_changed(ask, say, fault))
     return web.Response(body=raw, content_type="application/json")
+
+
+async def _spoil_stream(
+    request: web.BaseRequest, ask: Ask, body: dict[str, Any], fault: Fault
+) -> web.StreamResponse:
+    events = pieces(ask, body)
+    middle = len(events) // 2
+    response = await begin(request)
+    if fault is Fault.ENDLESS:
+        some = b"".join(events[1:middle]) * 200
+        while True:
+            await response.write(some)
+    if fault in (Fault.RESET_WITHIN, Fault.STREAM_CUT):
+        await response.write(b"".join(events[:middle]))
+        if fault is Fault.RESET_WITHIN:
+            await _abort(request)
+        events = []
+    elif fault is Fault.STREAM_ERROR:
+        told = render_error(ask.wire, 529, "overloaded_error", "too much to do")
+        events = [*events[:middle], event(told, "error" if ask.wire == "anthropic" else None)]
+    elif fault is Fault.INVALID_JSON:
+        events.insert(middle, b'data: {"choices": [{"del\n\n')
+    elif fault is Fault.NOT_AN_OBJECT:
+        events.insert(middle, b"data: [1, 2]\n\n")
+    for one in events:
+        await response.write(one)
+        if fault is Fault.SLOW_BODY:
+            await asyncio.sleep(0.02)
+    await response.write_eof()
+    return response
 
 
 def _changed(ask: Ask, say: Say, fault: Fault) -> dict[str, Any]:

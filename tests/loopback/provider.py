@@ -24,6 +24,7 @@ from .dialects import parse, render, render_error
 from .faults import Fault, Faults, RateLimiter
 from .ledger import Entry, Ledger
 from .misbehave import UNANSWERED, refuse, spoil
+from .streaming import begin, pieces, streams
 from .tuning import TuningDesk
 from .wire import Ask, BadAsk, Say, Wire
 
@@ -42,6 +43,7 @@ class LoopbackProvider:
         keys: Accepted credentials; None: any, but not none at all.
         retry_after_s: What the injected 429s with Retry-After ask for.
         tuning: Its fine-tuning service; None: it has none.
+        piece_s: The pause between the pieces of a streamed reply.
         hang_s: How long an injected time-out holds the connection.
     """
 
@@ -56,6 +58,7 @@ class LoopbackProvider:
         keys: frozenset[str] | None = None,
         retry_after_s: float = 0.05,
         hang_s: float = 600.0,
+        piece_s: float = 0.0,
         tuning: TuningDesk | None = None,
         port: int = 0,
     ) -> None:
@@ -64,6 +67,7 @@ class LoopbackProvider:
         self.faults = faults
         self.retry_after_s = retry_after_s
         self.hang_s = hang_s
+        self.piece_s = piece_s
         self.tuning = tuning
         self._brain = brain
         self._limiter = limiter
@@ -190,7 +194,19 @@ class LoopbackProvider:
             await asyncio.sleep(self.latency_s)
         if fault is not None:
             return await spoil(request, ask, say, fault)
-        raw = orjson.dumps(render(ask, say, entry.number))
+        body = render(ask, say, entry.number)
+        if streams(ask):
+            response = await begin(request)
+            *first, last = pieces(ask, body)
+            for piece in first:
+                await response.write(piece)
+                await asyncio.sleep(self.piece_s)
+            entry.outcome, entry.status = "answered", 200
+            self.ledger.close(entry)
+            await response.write(last)
+            await response.write_eof()
+            return response
+        raw = orjson.dumps(body)
         # booked before the last byte leaves: who has the reply finds it in the ledger
         entry.outcome, entry.status = "answered", 200
         self.ledger.close(entry)

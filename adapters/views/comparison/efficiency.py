@@ -25,6 +25,7 @@ class Efficiency:
     calls: int  # that reached the provider and were answered
     retries: int  # attempts before the ones that were answered
     latency_s: tuple[float, float, float] | None  # p50, p95, p99 of one answered call
+    first_token_s: tuple[float, float] | None  # p50, p95 of streamed calls; None: none was
     busy_s: float  # with a call under way
     calls_per_minute: float | None  # while busy
     tokens_per_minute: float | None
@@ -57,7 +58,8 @@ def efficiency(
         discount_usd=_discount_usd([call.usage for call in asked]) if priced else None,
         calls=len(asked),
         retries=sum(max(call.attempts - 1, 0) for call in asked),
-        latency_s=_quantiles([call.latency_s for call in asked]),
+        latency_s=_latencies([call.latency_s for call in asked]),
+        first_token_s=_first_tokens(asked),
         busy_s=busy_s,
         calls_per_minute=len(asked) / minutes if minutes else None,
         tokens_per_minute=sum(c.usage.tokens for c in asked) / minutes if minutes else None,
@@ -68,13 +70,19 @@ def _per(amount: float, count: float) -> float | None:
     return amount / count if count else None
 
 
-def _quantiles(latencies_s: Sequence[float]) -> tuple[float, float, float] | None:
+def _latencies(latencies_s: Sequence[float]) -> tuple[float, float, float] | None:
     import numpy as np
 
     if not latencies_s:
         return None
     p50, p95, p99 = np.quantile(np.asarray(latencies_s), [0.5, 0.95, 0.99])
     return float(p50), float(p95), float(p99)
+
+
+def _first_tokens(calls: Sequence[AnsweredCall]) -> tuple[float, float] | None:
+    """Return p50 and p95 of the calls whose reply was streamed."""
+    found = _latencies([call.first_token_s for call in calls if call.first_token_s is not None])
+    return found[:2] if found else None
 
 
 def _busy_s(calls: Sequence[AnsweredCall]) -> float:

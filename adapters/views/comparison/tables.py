@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from ..text import plural
 from .story import ArmStory, ComparisonStory
 from .told import (
-    NOT_STREAMED,
     accuracy,
     count,
     difference,
     errors,
+    first_token,
     gain,
     money,
     p_value,
@@ -206,8 +206,8 @@ def _time(story: ComparisonStory) -> Table:
     return Table(
         title="Time",
         note="of one answered call; throughput while a call was under way",
-        head=("arm", "p50", "p95", "p99", "first token", "calls/min", "tokens/min", "retries",
-              "Pareto"),
+        head=("arm", "p50", "p95", "p99", "first token p50 / p95", "calls/min",
+              "tokens/min", "retries", "Pareto"),
         rows=tuple(_time_row(arm) for arm in story.arms),
     )  # fmt: skip
 
@@ -220,7 +220,7 @@ def _time_row(arm: ArmStory) -> tuple[str, ...]:
         seconds(p50),
         seconds(p95),
         seconds(p99),
-        NOT_STREAMED,
+        first_token(spent.first_token_s),
         count(spent.calls_per_minute),
         count(spent.tokens_per_minute),
         f"{spent.retries:,}",

@@ -13,7 +13,7 @@ from .lessons import LessonStory
 from .story import ArmStory, ComparisonStory
 from .transfer import TransferCell, by_category, transfer
 
-NOT_STREAMED = "not streamed"  # calls wait for the whole reply: there is no first token to time
+NOT_STREAMED = "not streamed"  # the calls waited for the whole reply: no first token to time
 
 
 def comparison_json(story: ComparisonStory) -> dict[str, Any]:
@@ -71,7 +71,9 @@ def arm_json(arm: ArmStory) -> dict[str, Any]:
         "cached_share": spent.cached_share,
         "discount_usd": spent.discount_usd,
         "latency_s": {"p50": p50, "p95": p95, "p99": p99},
-        "first_token_s": None,
+        "first_token_s": {"p50": spent.first_token_s[0], "p95": spent.first_token_s[1]}
+        if spent.first_token_s
+        else None,
         "retries": spent.retries,
         "busy_s": spent.busy_s,
         "calls_per_minute": spent.calls_per_minute,
@@ -164,6 +166,11 @@ def seconds(value: float | None) -> str:
 def scored(found: Scored | None) -> str:
     """Spell a score with its interval, or that there is none."""
     return "–" if found is None else estimate(found.score, found.low, found.high)
+
+
+def first_token(found: tuple[float, float] | None) -> str:
+    """Spell p50 and p95 of the time to the first token."""
+    return NOT_STREAMED if found is None else " / ".join(map(duration, found))
 
 
 def errors(arm: ArmStory) -> str:

@@ -48,7 +48,12 @@ REQUEST = Request(
     json_schema={"type": "object"},
 )
 REPLY = Reply(
-    message=MESSAGES[1], finish="tool_calls", usage=USAGE, latency_s=1.5, reasoning="because"
+    message=MESSAGES[1],
+    finish="tool_calls",
+    usage=USAGE,
+    latency_s=1.5,
+    reasoning="because",
+    first_token_s=0.5,
 )
 SCORE = Score(
     value=0.5,

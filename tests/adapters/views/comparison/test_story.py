@@ -27,6 +27,7 @@ LEARNED = [
 
 def answered(at_s: float, latency_s: float, usage: Usage, attempts: int = 1) -> AnsweredCall:
     return AnsweredCall(
+        first_token_s=None,
         evaluation="arm/a", task_id="t", usage=usage, attempts=attempts, latency_s=latency_s,
         at_unix_s=at_s,
     )  # fmt: skip
