@@ -10,7 +10,6 @@ The grammar, all of it; nothing is executed:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Literal
 
 from .contrast import mean_interval
 from .errors import ConfigError
+from .resampling import TaskFigures, sum_interval
 from .statistics import ScoresByTask, task_means
 
 METRICS = (
@@ -73,7 +73,7 @@ class Verdict:
     outcome: Judged
     reason: str  # for people
     value: float | None = None  # left side minus right side; None: an arm has no such figure
-    low: float | None = None  # of the value; None: compared as measured
+    low: float | None = None  # of the value; None: nobody can tell how sure it is
     high: float | None = None
 
 
@@ -159,20 +159,22 @@ def judge(
     condition: Condition,
     figures: Mapping[str, Mapping[str, float | None]],
     scores: Mapping[str, ScoresByTask],
+    tasks: Mapping[str, Mapping[str, TaskFigures]],
     *,
     alpha: float,
     seed: int,
 ) -> Verdict:
     """Say whether a comparison fails a condition.
 
-    A condition on accuracies has failed when it holds surely: the whole one-sided interval at
-    1 - alpha lies on its side. It has passed when it surely does not hold; otherwise nobody can
-    tell. Other metrics are compared as they were measured.
+    A condition has failed when it holds surely: the whole one-sided interval at 1 - alpha lies on
+    its side. It has passed when it surely does not hold; otherwise nobody can tell. Intervals are
+    bootstrapped over tasks, of whatever metrics it names.
 
     Args:
         condition: What to fail on.
         figures: Arm -> metric -> value; None or missing: it has none.
         scores: Arm -> task -> score of each repeat, of the arms that have a score.
+        tasks: Arm -> task -> what its episodes came to.
         alpha: Chance of failing for nothing.
         seed: Of the resampling.
     """
@@ -184,14 +186,19 @@ def judge(
     if missing:
         reason = f"there is no {missing[0]}"
         return Verdict(condition=condition.text, outcome="cannot tell", reason=reason)
-    if not condition.statistical:
-        value = condition.constant + sum(
-            coefficient * float(figures[arm][metric] or 0.0)
-            for coefficient, metric, arm in condition.terms
-        )
-        outcome: Judged = "failed" if condition.holds(value) else "passed"
-        return Verdict(condition=condition.text, outcome=outcome, reason="as measured", value=value)
-    return _judge_accuracies(condition, scores, alpha, seed)
+    if condition.statistical:
+        return _judge_accuracies(condition, scores, alpha, seed)
+    value = condition.constant + sum(
+        coefficient * float(figures[arm][metric] or 0.0)
+        for coefficient, metric, arm in condition.terms
+    )
+    found = sum_interval(condition.terms, tasks, level=1 - 2 * alpha, seed=seed)
+    if found is None:
+        side = "holds" if condition.holds(value) else "does not hold"
+        reason = f"as measured it {side}, but on so few tasks, or answers, that may be chance"
+        return Verdict(condition=condition.text, outcome="cannot tell", reason=reason, value=value)
+    low, high = (end + condition.constant for end in found[:2])
+    return _verdict(condition, value, min(low, value), max(high, value), found[2])
 
 
 def _judge_accuracies(
@@ -206,14 +213,17 @@ def _judge_accuracies(
         condition.constant + sum(max(c, 0.0) for c, _, _ in condition.terms),
     )
     low, high = mean_interval(values, level=1 - 2 * alpha, seed=seed, bounds=bounds)
-    value = fmean(values)
-    ends = {condition.holds(low), condition.holds(high)}
+    return _verdict(condition, fmean(values), low, high, len(values))
+
+
+def _verdict(condition: Condition, value: float, low: float, high: float, tasks: int) -> Verdict:
+    """Say whether a condition surely holds, over the whole of an interval."""
     side = "holds" if condition.holds(value) else "does not hold"
     outcome: Judged = "cannot tell"
-    reason = f"as measured it {side}, but on {len(values):,} tasks that may be chance"
-    if len(ends) == 1 and not math.isclose(low, high):
+    reason = f"as measured it {side}, but on {tasks:,} tasks that may be chance"
+    if condition.holds(low) == condition.holds(high):
         outcome = "failed" if condition.holds(low) else "passed"
-        reason = f"it {side}, surely, on {len(values):,} tasks"
+        reason = f"it {side}, surely, on {tasks:,} tasks"
     return Verdict(
         condition=condition.text, outcome=outcome, reason=reason, value=value, low=low, high=high
     )

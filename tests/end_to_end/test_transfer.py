@@ -290,6 +290,27 @@ async def test_wrong_lessons_are_refused_before_anything_is_asked(
 
 
 @pytest.mark.slow
+async def test_worker_processes_learn_and_compare_the_same(tmp_path: Path) -> None:
+    kept = []
+    async with AsyncExitStack() as stack:
+        a, b = [await stack.enter_async_context(LoopbackProvider(brain=learner)) for _ in MODELS]
+        models = served(a.openai_base_url, b.anthropic_base_url)
+        for workers in ([], ['executor.kind="processes"', "executor.workers=2"]):
+            folder = tmp_path / str(len(workers))
+            folder.mkdir()
+            file = write(folder, f"models = {json.dumps(MODELS)}\ntrain = true", models)
+            outcome = await run(load(file, *workers))
+            assert outcome.status == "done", outcome.message
+            kept.append(
+                [await stored(folder / "runs.db", run_id) for run_id in ("run", "run.1", "run.2")]
+            )
+
+    for alone, shared in zip(*kept, strict=True):
+        for table in ("evaluations", "decisions", "episodes", "calls", "parameters"):
+            assert alone[table] == shared[table], table
+
+
+@pytest.mark.slow
 async def test_a_comparison_killed_while_it_learns_ends_as_if_nothing_had_happened(
     tmp_path: Path,
 ) -> None:

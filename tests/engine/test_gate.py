@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+from statistics import fmean
+
 import pytest
 from funcforge.engine.errors import ConfigError
-from funcforge.engine.gate import judge, parse
+from funcforge.engine.gate import Verdict, judge, parse
+from funcforge.engine.resampling import TaskFigures
 
 
 def test_a_condition_is_read_as_a_sum_compared_with_nothing() -> None:
@@ -46,7 +50,7 @@ def verdict(text: str, a: list[float], b: list[float], **figures: float) -> tupl
     scores = {"A": {str(n): [s] for n, s in enumerate(a)},
               "B": {str(n): [s] for n, s in enumerate(b)}}  # fmt: skip
     known = {arm: {"accuracy": 0.5, **figures} for arm in scores}
-    found = judge(parse(text), known, scores, alpha=0.05, seed=0)
+    found = judge(parse(text), known, scores, {}, alpha=0.05, seed=0)
     return found.outcome, found.reason
 
 
@@ -70,9 +74,90 @@ def test_equal_arms_on_many_tasks_pass_a_gate_with_a_margin() -> None:
     assert verdict("accuracy(B) < accuracy(A)", scores, scores)[0] == "cannot tell"
 
 
-def test_other_metrics_are_compared_as_measured() -> None:
-    assert verdict("cost(B) > 0.01", [1.0], [1.0], cost=0.02) == ("failed", "as measured")
-    assert verdict("cost(B) > 0.05", [1.0], [1.0], cost=0.02) == ("passed", "as measured")
+def drawn(seed: int, tasks: int = 60, **changes: float) -> dict[str, TaskFigures]:
+    """Two episodes of each task; costs, tokens and latencies vary from task to task by half."""
+    random = Random(seed)
+    found = {}
+    for task in range(tasks):
+        part = random.uniform(0.5, 1.5)
+        failed = int(random.random() < changes.get("failed", 0.0))
+        solved = int(random.random() < changes.get("skill", 0.5))
+        found[str(task)] = TaskFigures(
+            accuracy=float(solved), scored=2 - failed, solved=2 * solved, failed=failed,
+            cost_usd=2 * part * changes.get("cost", 0.01), tokens=round(200 * part),
+            latencies_s=tuple(
+                part * changes.get("latency", 1.0) * random.uniform(0.9, 1.1) for _ in range(2)
+            ),
+        )  # fmt: skip
+    return found
+
+
+def judged(text: str, a: dict[str, TaskFigures], b: dict[str, TaskFigures]) -> Verdict:
+    arms = {"A": a, "B": b}
+    figures = {}
+    for name, tasks in arms.items():
+        every = list(tasks.values())
+        latencies = sorted(latency for one in every for latency in one.latencies_s)
+        scored = sum(one.scored for one in every)
+        figures[name] = {
+            "accuracy": fmean(one.accuracy or 0.0 for one in every),
+            "cost": sum(one.cost_usd for one in every) / scored,
+            "tokens": sum(one.tokens for one in every) / scored,
+            "cost_per_solved": sum(o.cost_usd for o in every)
+            / max(sum(o.solved for o in every), 1),
+            "failed": sum(o.failed for o in every) / sum(o.failed + o.scored for o in every),
+            "latency_p50": latencies[len(latencies) // 2],
+            "latency_p95": latencies[len(latencies) * 95 // 100],
+        }
+    return judge(parse(text), figures, {}, arms, alpha=0.05, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "outcome"),
+    [
+        ("cost(B) > cost(A)", {"cost": 0.02}, "failed"),
+        ("cost(B) > cost(A)", {"cost": 0.0101}, "cannot tell"),
+        ("cost(B) > 1.2 * cost(A)", {"cost": 0.0101}, "passed"),
+        ("cost(B) > 0.005", {}, "failed"),
+        ("cost_per_solved(B) > cost_per_solved(A)", {"cost": 0.03}, "failed"),
+        ("tokens(B) > 2 * tokens(A)", {}, "passed"),
+        ("latency_p95(B) > latency_p95(A)", {"latency": 3.0}, "failed"),
+        ("latency_p95(B) > latency_p95(A)", {"latency": 1.01}, "cannot tell"),
+        ("latency_p50(B) > 5", {}, "passed"),
+        ("failed(B) > 0.01", {}, "cannot tell"),  # none of 60 failed: that is no proof
+        ("failed(B) > 0.1", {}, "passed"),
+        ("failed(B) > 0.05", {"failed": 0.6}, "failed"),
+        ("accuracy(B) - 10 * cost(B) < 0", {"skill": 0.9}, "passed"),
+    ],
+)  # fmt: skip
+def test_it_is_sure_of_other_metrics_too(
+    text: str, changes: dict[str, float], outcome: str
+) -> None:
+    found = judged(text, drawn(1), drawn(2, **changes))
+
+    assert found.outcome == outcome, found
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value <= found.high
+
+
+def test_few_tasks_or_nothing_solved_can_not_be_told() -> None:
+    few = judged("cost(B) > cost(A)", drawn(1, tasks=9), drawn(2, tasks=9, cost=5.0))
+    hopeless = judged("cost_per_solved(B) > 0", drawn(1), drawn(2, skill=0.0))
+
+    for found in (few, hopeless):
+        assert (found.outcome, found.low) == ("cannot tell", None)
+        assert "so few tasks, or answers" in found.reason
+
+
+def test_a_false_alarm_is_as_rare_as_it_says() -> None:
+    alarms = sum(
+        judged("cost(B) > cost(A)", drawn(2 * n), drawn(2 * n + 1)).outcome == "failed"
+        for n in range(200)
+    )
+
+    assert alarms <= 20, "5 % of 200 are expected"
 
 
 def test_a_figure_that_is_missing_cannot_be_told() -> None:

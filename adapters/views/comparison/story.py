@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ....engine.arm import arm_of, evaluation_of
 from ....engine.contrast import Contrast, contrasts
 from ....engine.gate import Verdict, judge, parse
 from ....engine.parameters import Parameters
+from ....engine.resampling import TaskFigures
 from ....engine.statistics import Estimate, interval
 from ....engine.usage import Usage
 from ....storage.outcomes import AnsweredCall, Outcome, OutcomeReader
@@ -151,6 +153,10 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
     arms.sort(key=lambda arm: _place(arm.name, sources))
     finished = {arm.name: scores[arm.name] for arm in arms if arm.finished}
     figures = {arm.name: _figures(arm) for arm in arms}
+    tasks: dict[str, dict[str, TaskFigures]] = {}
+    if compare.get("fail_if"):
+        names = [arm.name for arm in arms]
+        tasks = {name: _by_task(name, outcomes, calls.get(name, ())) for name in names}
     return ComparisonStory(
         run=story,
         alpha=alpha,
@@ -161,7 +167,7 @@ def read_comparison(view: RunView, path: str | Path) -> ComparisonStory:
         scores=scores,
         categories=categories,
         gate=tuple(
-            judge(parse(text), figures, finished, alpha=alpha, seed=story.seed)
+            judge(parse(text), figures, finished, tasks, alpha=alpha, seed=story.seed)
             for text in compare.get("fail_if", ())
         ),
         strict=bool(compare.get("strict", False)),
@@ -179,6 +185,32 @@ def _calls_of(reader: OutcomeReader, source: str) -> list[AnsweredCall]:
     """Return the calls of a recorded arm, which an earlier run paid for."""
     run, _, arm = source.partition("/")
     return [call for call in reader.calls(run) if not arm or call.evaluation == evaluation_of(arm)]
+
+
+def _by_task(
+    arm: str, outcomes: Sequence[Outcome], calls: Sequence[AnsweredCall]
+) -> dict[str, TaskFigures]:
+    """Return what an arm's episodes of each task came to."""
+    ended: dict[str, list[float | None]] = {}
+    for outcome in outcomes:
+        if arm_of(outcome.evaluation) == arm:
+            ended.setdefault(outcome.task_id, []).append(outcome.score)
+    asked: dict[str, list[AnsweredCall]] = {}
+    for call in calls:
+        asked.setdefault(call.task_id, []).append(call)
+    found = {}
+    for task, scores in ended.items():
+        scored, mine = [score for score in scores if score is not None], asked.get(task, [])
+        found[task] = TaskFigures(
+            accuracy=fmean(scored) if scored else None,
+            scored=len(scored),
+            solved=sum(score >= 1.0 for score in scored),
+            failed=len(scores) - len(scored),
+            cost_usd=sum(call.usage.cost_usd for call in mine),
+            tokens=sum(call.usage.tokens for call in mine),
+            latencies_s=tuple(call.latency_s for call in mine if call.usage.calls),
+        )
+    return found
 
 
 def _figures(arm: ArmStory) -> dict[str, float | None]:
