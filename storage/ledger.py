@@ -33,6 +33,8 @@ def ledger(
     versions = {f.hash: FunctionVersion(function=f) for f in initial.functions}
     for row in lineage:
         name = row["function_hash"]
+        if name not in versions and name not in functions:
+            continue  # stored under another hash: a secret in its text was blotted out
         known = versions.get(name) or FunctionVersion(
             function=functions[name], predecessor=row["predecessor"], proposed_in=row["step"]
         )

@@ -16,11 +16,12 @@ from ...engine.deadline import Deadline
 from ...engine.errors import InvalidReply, ModelConfigError
 from ...engine.messages import Reply, Request
 from ...engine.ports import ModelFacts
+from ...storage.spelling import environment_guard
 from .acompletion import AcompletionLane
 from .failures import FIX, transient, unreadable
 from .fast import FastLane
 from .loading import load_litellm
-from .replies import bound_counts, make_reply, read_counts, read_reply, steady_ids
+from .replies import blotted, bound_counts, make_reply, read_counts, read_reply, steady_ids
 from .resolution import ResolvedModel, is_embedded, litellm_cost, resolve
 from .settings import ModelSettings
 from .spelling import Unproven
@@ -58,6 +59,7 @@ class LiteLLMModel:
         self._resolved: dict[str, ResolvedModel] = {}
         self._is_fast = fast
         self._notice = notice
+        self._guard = environment_guard()
         self._fast: FastLane | None = None
         self._fallback: AcompletionLane | None = None
 
@@ -128,6 +130,8 @@ class LiteLLMModel:
     ) -> Reply:
         try:
             read = read_reply(body)
+            if self._guard is not None:
+                read = blotted(read, self._guard)
             usage = body.get("usage")
             counts = read_counts(usage)
             if counts is None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ...engine.errors import InvalidReply
@@ -63,6 +64,23 @@ def read_reply(body: Any) -> tuple[Message, Finish, str]:
         reasoning = said.get("reasoning")
     message = Message(role="assistant", content=content, tool_calls=calls)
     return message, finish, _bounded(_text(reasoning))[0]
+
+
+def blotted(
+    read: tuple[Message, Finish, str], guard: Callable[[str], str]
+) -> tuple[Message, Finish, str]:
+    """Mask secrets that a model, or a server before it, repeats.
+
+    Here and not only in the store: what a run goes on with must be what its record holds, or a
+    resumed run would ask something else.
+    """
+    message, finish, reasoning = read
+    calls = tuple(
+        replace(call, name=guard(call.name), arguments=guard(call.arguments))
+        for call in message.tool_calls
+    )
+    message = replace(message, content=guard(message.content), tool_calls=calls)
+    return message, finish, guard(reasoning)
 
 
 def steady_ids(body: Any) -> None:
