@@ -66,7 +66,14 @@ iteration (36.0 %, 50.0 %, 60.2 %). The random arm had not been run to its end b
 shown here were run once."""
 
 
-def prepare(folder: Path, seed: int, sizes: Mapping[str, int], steps: int) -> float:
+def prepare(
+    folder: Path,
+    seed: int,
+    sizes: Mapping[str, int],
+    steps: int,
+    *,
+    right_shares: tuple[float, float] = (0.5, 0.5),
+) -> float:
     """Pre-train a model and write the tasks. Returns the seconds of the pre-training."""
     drawn = iter(tasks(sum(sizes.values()), TASKS_SEED + seed))
     for split, count in sizes.items():
@@ -82,6 +89,7 @@ def prepare(folder: Path, seed: int, sizes: Mapping[str, int], steps: int) -> fl
         str(seed),
         str(steps),
     ]
+    command += ["--right-shares", *map(str, right_shares)]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     return time.monotonic() - started_s
 
@@ -152,8 +160,9 @@ async def train(folder: Path, arm: str, seed: int, **changes: Mapping[str, Any])
     with sqlite3.connect(used.store.path) as database:
         database.row_factory = sqlite3.Row
         decisions = database.execute("SELECT * FROM decisions ORDER BY step").fetchall()
-        tests = ["test/before", *(f"test/{row['step']}" for row in decisions)]
-        sides = [_test(database, name) for name in tests]
+        # the last version is also tested as test/after: the same episodes
+        tests = [*(f"test/{row['step']}" for row in decisions[:-1]), "test/after"]
+        sides = [_test(database, name) for name in ("test/before", *tests)]
     database.close()
     data = _trained_on(folder / ARMS[arm], used.agent.model)
     targets = _targets(folder / "train.jsonl")

@@ -40,7 +40,6 @@ GLUE = ['{"name": "', '", "arguments": {"', '": "', '", "', '"}}', '", "argument
 CONTEXT_TOKENS = 256
 BATCH = 32
 PEAK_RATE = 3e-3
-RIGHT_SHARE = 0.5  # of the trajectories; the others hold mistakes of many kinds
 
 
 def build(folder: Path, seed: int, *, hidden: int = 64, layers: int = 2) -> None:
@@ -90,8 +89,15 @@ def _corpus() -> list[str]:
     return [re.sub(r"{\w+}", "", asked), *names, *values, *said] * 100
 
 
-def pretrain(folder: Path, seed: int, steps: int, *, threads: int = 1) -> None:
-    """Train on noisy trajectories, each of a task drawn anew, and save over the random weights."""
+def pretrain(
+    folder: Path, seed: int, steps: int, *, right_shares: tuple[float, float], threads: int = 1
+) -> None:
+    """Train on noisy trajectories, each of a task drawn anew, and save over the random weights.
+
+    Args:
+        right_shares: Of the trajectories of the first two thirds and of the last one; the others
+            hold mistakes of many kinds.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -106,7 +112,8 @@ def pretrain(folder: Path, seed: int, steps: int, *, threads: int = 1) -> None:
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * min(1.0, (step + 1) / 50) * (1.0 - step / steps)
-        texts = [trajectory(task, rng, RIGHT_SHARE) for task in islice(asked, BATCH)]
+        share = right_shares[step >= steps * 2 / 3]
+        texts = [trajectory(task, rng, share) for task in islice(asked, BATCH)]
         ids, labels = _tensors(tokenizer, texts)
         model(input_ids=ids, labels=labels).loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -151,10 +158,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("seed", type=int)
     parser.add_argument("steps", type=int)
+    parser.add_argument("--right-shares", type=float, nargs=2, default=(0.5, 0.5))
     parser.add_argument("--threads", type=int, default=1)
     told = parser.parse_args()
     build(told.folder, told.seed)
-    pretrain(told.folder, told.seed, told.steps, threads=told.threads)
+    shares = tuple(told.right_shares)
+    pretrain(told.folder, told.seed, told.steps, right_shares=shares, threads=told.threads)
 
 
 if __name__ == "__main__":
