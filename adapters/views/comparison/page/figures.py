@@ -13,6 +13,7 @@ from ...text import percent
 from ..story import ArmStory, ComparisonStory
 from ..told import accuracy, difference, money, seconds, verdict
 
+_MOST_PAIRS = 15  # in one figure
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -96,10 +97,12 @@ def _accuracy(number: int, arm: ArmStory) -> Bar:
 
 
 def differences(story: ComparisonStory) -> Forest | None:
-    """Return every pair's difference; None where there is no pair."""
+    """Return the differences of the pairs, of many the surest; None where there is no pair."""
     pairs = [pair for pair in story.pairs if pair.tasks]
     if not pairs:
         return None
+    surest = sorted(pair.p_holm for pair in pairs)[:_MOST_PAIRS]
+    pairs = [pair for pair in pairs if pair.p_holm <= surest[-1]][:_MOST_PAIRS]
     reach = max(0.05, *(max(abs(pair.low), abs(pair.high)) for pair in pairs))
     step = _step(reach / 2)
     reach = step * math.ceil(reach / step)

@@ -48,6 +48,38 @@ async def test_the_page_is_one_file_whose_only_script_is_its_own(tmp_path: Path)
 
 @with_browser
 @pytest.mark.parametrize("width", [1280, 390])
+async def test_what_was_learned_is_drawn_as_a_heat_map(tmp_path: Path, width: int) -> None:
+    learned = [{"name": name, "parameters": {"source": f"{name}.json"}} for name in ("x", "y")]
+    skills = {"m/a": 0.3, "m/a + x": 0.9, "m/a + y": 0.35, "m/b": 0.6, "m/b + x": 0.1,
+              "m/b + y": 0.62, "m/c": 0.5, "m/c + x": 0.8, "m/c + y": 0.5}  # fmt: skip
+    await store_comparison(tmp_path / "runs.db", skills, tasks=60, learned=learned)
+    file = tmp_path / "page.html"
+    file.write_text(render_page(read(tmp_path / "runs.db"), tmp_path / "runs.db"), "utf-8")
+
+    async with shown(file, tmp_path, width=width, height=844) as page:
+        assert page.errors == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        # red, green and blue of each gain on each model: untrained itself has no colour
+        cells = await page.evaluate(
+            """[...document.querySelector('table.matrix').tBodies[0].rows].map(row =>
+                [...row.cells].slice(1).map(cell =>
+                    getComputedStyle(cell).backgroundColor.match(/[0-9.]+/g).map(Number)))"""
+        )
+        assert all(cell[3:] == [0] for cell in cells[0]), "transparent"
+        (better, worse, good), (same, *_) = cells[1], cells[2]
+        assert better[2] > better[0], "a gain is blue"
+        assert worse[0] > worse[2], "a loss is orange"
+        assert better[0] < good[0] < same[0], "the larger, the darker"
+        assert await page.evaluate("document.querySelectorAll('.forest').length") == 2
+        # of 36 pairs the figure has the surest, the table all
+        assert await page.evaluate("document.querySelectorAll('.point').length") == 9 + 15
+        assert (
+            await page.evaluate("document.querySelectorAll('details table tbody tr').length") >= 36
+        )
+
+
+@with_browser
+@pytest.mark.parametrize("width", [1280, 390])
 async def test_figures_are_drawn_and_nothing_complains(tmp_path: Path, width: int) -> None:
     file = await written(tmp_path, tasks=40, repeats=2, fails=lambda arm, task: task == 3)
 
