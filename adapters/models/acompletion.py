@@ -28,7 +28,12 @@ LONGEST_STREAM = 64_000_000  # characters of all pieces, each with a frame of it
 
 
 class AcompletionLane:
-    """Asks through LiteLLM, and closes the HTTP clients that LiteLLM opened for it."""
+    """Asks through LiteLLM, and closes the HTTP clients that LiteLLM opened for it.
+
+    A reply is bounded in time here, by the call's deadline, but not in bytes as in the fast lane:
+    LiteLLM reads bodies with clients of its own, and a session of ours in their place
+    (`shared_session`) would lose what it sets on them for TLS and proxies.
+    """
 
     def __init__(self, litellm: Any) -> None:
         self._litellm = litellm

@@ -63,8 +63,9 @@ def counting_brain(ask: Ask) -> Say:
 
 
 def _prompt_tokens(body: Mapping[str, Any]) -> int:
-    """Count messages and what is offered beside them, in either spelling: providers bill both."""
-    offered = [*body.get("tools", ()), *body.get("functions", ())]
+    """Count messages and the functions beside them, in either spelling: providers bill both."""
+    tools = (tool["function"] for tool in body.get("tools", ()))
+    offered = [*tools, *body.get("functions", ())]
     texts = [json.dumps(one, ensure_ascii=False) for one in offered]
     for message in body["messages"]:
         texts.append(message.get("content") or "")

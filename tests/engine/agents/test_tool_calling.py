@@ -28,8 +28,8 @@ async def test_all_tools_are_offered() -> None:
     ("tools", "told", "not_told"),
     [
         ((), [], ["tool", "Python", "invent"]),
-        ((ADD,), ["Use the tools", "When a call fails", "invent"], ["Python"]),
-        ((PYTHON,), ["Use the tools", "`python` tool", "When a call fails", "invent"], []),
+        ((ADD,), ["Use the tools", "when a call fails", "invent"], ["Python"]),
+        ((PYTHON,), ["Use the tools", "`python` tool", "when a call fails", "invent"], []),
     ],
 )
 async def test_a_model_is_told_how_to_act_where_it_has_something_to_act_with(
