@@ -36,6 +36,8 @@ FAULTS = (
     "rate_limit,rate_limit_wait,error_500,error_502,error_503,overloaded,timeout,reset_before,"
     "reset_within,invalid_json,empty_choices,wrong_type"
 )
+# of Ray itself: they end when they have not reached their cluster for a minute
+_OF_RAY = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 _SIGNED = re.compile(r"(?:call_|\[)([0-9a-f]{20})\b")
 
 
@@ -208,9 +210,9 @@ class _Killer:
     async def _bury(self, family: list[psutil.Process]) -> None:
         """Wait for the processes of sandbox and workers, which are to die with their parent."""
         with suppress(AssertionError):
-            await until(lambda: not any(map(_lives, family)), within_s=10.0)
+            await until(lambda: not any(map(_is_orphan, family)), within_s=10.0)
+        self.report.orphans += sum(map(_is_orphan, family))
         left = [each for each in family if _lives(each)]
-        self.report.orphans += len(left)
         for each in left:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
@@ -237,6 +239,13 @@ class _Killer:
 def _lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    """Whether it is left, and nobody else ends it."""
+    with suppress(psutil.NoSuchProcess, IndexError):
+        return _lives(process) and not process.cmdline()[0].startswith(_OF_RAY)
     return False
 
 

@@ -19,12 +19,12 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         pytest.param(World(train=16, test=160, kills=8, seed=4), id="local"),
         pytest.param(
-            World(train=16, test=160, kills=3, seed=5, executor="processes"),
+            World(train=16, test=80, kills=2, seed=5, executor="processes"),
             id="processes",
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            World(train=16, test=160, kills=2, seed=6, executor="ray"),
+            World(train=16, test=80, kills=1, seed=6, executor="ray"),
             id="ray",
             marks=pytest.mark.slow,
         ),
