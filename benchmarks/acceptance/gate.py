@@ -124,7 +124,7 @@ class Gate:
 
     def _futile(self, bets: betting.CandidateBets, rows: Rows) -> NDArray[np.bool_]:
         episodes = self.incumbent.rounds[rows] * self.tasks
-        variance = bets.variance[rows] * (1 / bets.draws[rows] + 1 / episodes)
+        variance = bets.spread(rows) / bets.draws[rows] + bets.variance[rows] / episodes
         estimate = bets.mean(rows) - self.incumbent.mean(rows)
         return betting.futile(estimate, variance, self.policy.gain, self.policy.miss)
 

@@ -43,6 +43,7 @@ PRIOR_STRENGTH = 1.0  # a + b of the Beta prior of task means; fitted to real re
 LARGEST_LOSS = 0.98  # a single outcome never takes more than this share of the wealth
 MOST_LOG_WEALTH = 30.0  # more is thrown away: exp must not overflow
 MOST_WEALTH = 1e150  # the same of one bet, on the linear scale: products must not overflow
+EXPECTED_DRAWS = 5.0  # what the expected variance of a draw weighs against those seen
 MOST_UNEQUAL = 0.2  # of the draws go by spread; more would cap the bets (see `LARGEST_LOSS`)
 
 
@@ -158,8 +159,9 @@ class CandidateBets:
         self._overall = self.start.mean(-1)  # what guesses shrink to
         self.variance = np.maximum((self.start * (1 - self.start)).mean(-1), 0.01)
         cap = LARGEST_LOSS / (1 / (self.tasks * self.chances)).max(-1)
-        # growth-optimal for `gain` and for half of it
-        wanted = np.stack([0.5 * gain / self.variance, gain / self.variance], -1)
+        # growth-optimal for somewhat less than `gain`, and for twice as much: large gains, which
+        # often come from tasks that are solved at once, are found after half the draws
+        wanted = np.stack([0.7 * gain / self.variance, 2.0 * gain / self.variance], -1)
         self.bets: Array = np.minimum(wanted, cap[:, None])
         self.wealths = np.ones((len(total), self.bets.shape[1], mu.shape[1]))
         self._total, self._count = total.astype(float), count.astype(float)
@@ -168,6 +170,9 @@ class CandidateBets:
         self._spread = (self.start * (1 - self.start)).mean(-1)
         self.draws = np.zeros(len(total))
         self._sum = np.zeros(len(total))
+        self._squares = np.zeros(len(total))
+        # of departures from the first guesses; a gain that sits in few tasks varies by itself
+        self._expected = np.maximum(self.variance, gain * (1 - min(gain, 0.9)))
 
     def settle(self, rows: NDArray[Any], task: NDArray[Any], outcome: Array) -> None:
         """Settle one draw in each of the runs `rows`: `task` was drawn and gave `outcome`."""
@@ -179,7 +184,9 @@ class CandidateBets:
         grown = self.wealths[rows] * (1 + self.bets[rows][:, :, None] * edge[:, None, :])
         self.wealths[rows] = np.minimum(grown, MOST_WEALTH)
         self.draws[rows] += 1
-        self._sum[rows] += weight * (outcome - self.start[rows, task])
+        departure = weight * (outcome - self.start[rows, task])
+        self._sum[rows] += departure
+        self._squares[rows] += departure * departure
         self._learn(rows, task, outcome)
 
     def _learn(self, rows: NDArray[Any], task: NDArray[Any], outcome: Array) -> None:
@@ -206,6 +213,14 @@ class CandidateBets:
     def log_wealth(self, rows: NDArray[Any]) -> Array:
         """Return the log wealth of the runs `rows` at each value of the nuisance."""
         return log_mixture(self.wealths[rows])
+
+    def spread(self, rows: NDArray[Any]) -> Array:
+        """Return the variance of one draw, as far as it is known: what was expected, and seen."""
+        seen = self._squares[rows] + EXPECTED_DRAWS * self._expected[rows]
+        number = self.draws[rows] + EXPECTED_DRAWS
+        centre = self._sum[rows] / np.maximum(self.draws[rows], 1)
+        variance: Array = seen / number - centre**2 * self.draws[rows] / number
+        return np.maximum(variance, 0.005)
 
     def mean(self, rows: NDArray[Any]) -> Array:
         """Return the estimate of the candidate's mean over all tasks.

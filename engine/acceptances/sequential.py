@@ -199,7 +199,8 @@ class _Hand:
     def _gain(self, incumbent: IncumbentBets, candidate: CandidateBets) -> tuple[float, float]:
         """Return the estimated gain and its variance."""
         episodes = incumbent.rounds[0] * len(self.tasks)
-        variance = candidate.variance[0] * (1 / candidate.draws[0] + 1 / episodes)
+        within = candidate.spread(self.row)[0]
+        variance = within / candidate.draws[0] + candidate.variance[0] / episodes
         estimate = candidate.mean(self.row)[0] - incumbent.mean(self.row)[0]
         return float(estimate), float(variance)
 
