@@ -22,7 +22,13 @@ class Climb:
     """
 
     def __init__(
-        self, policy: Climbing, model: Outcomes, truth: Array, rng: np.random.Generator
+        self,
+        policy: Climbing,
+        model: Outcomes,
+        truth: Array,
+        rng: np.random.Generator,
+        *,
+        drift: float = 0.0,
     ) -> None:
         self.policy, self.model, self.rng = policy, model, rng
         self.base, self.head = truth.copy(), truth.copy()
@@ -36,6 +42,7 @@ class Climb:
         self.head_mean, self.head_episodes = np.zeros(self.runs), np.zeros(self.runs)
         self.head_total, self.head_count = nothing.copy(), nothing.copy()
         self.spent = np.zeros(self.runs)
+        self.drift = drift  # by which every outcome of a candidate is luckier
 
     def step(self, candidate: Array) -> Bools:
         """Decide on one proposal per run; return which runs accepted."""
@@ -52,6 +59,11 @@ class Climb:
         if len(rows):
             self._prove(rows, screened, accepted)
         return accepted
+
+    @property
+    def truth(self) -> Array:
+        """True task means of the version in use."""
+        return self.base
 
     def _rounds(self, rows: Rows, fresh: int) -> None:
         needed = self.policy.rounds(fresh, self.tasks)
@@ -71,7 +83,8 @@ class Climb:
     def _draw(self, bets: betting.CandidateBets, edges: Array, rows: Rows) -> None:
         points = self.rng.random((len(rows), 1)) * edges[rows, -1:]
         task = np.minimum((edges[rows] < points).sum(-1), self.tasks - 1)
-        outcome = self.model.scores(self.rng, self.candidate[rows, task])
+        chance = np.minimum(self.candidate[rows, task] + self.drift, 1.0)
+        outcome = self.model.scores(self.rng, chance)
         bets.settle(rows, task, outcome)
         self.won[rows, task] += outcome
         self.tried[rows, task] += 1

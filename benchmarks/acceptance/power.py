@@ -10,11 +10,11 @@ import numpy as np
 from funcforge.engine.acceptances.sequential import Sequential
 
 from benchmarks.acceptance.gate import Gate
-from benchmarks.acceptance.outcomes import Array, Outcomes, shifted, solved
+from benchmarks.acceptance.outcomes import Array, Outcomes, changed, shifted, solved
 from benchmarks.acceptance.rules import paired_test
 
 STEPS, ALPHA = 10, 0.1
-NULLS_BEFORE = (0, 4)  # rejected proposals before the good one
+NULLS_BEFORE = (0, 4)  # proposals without effect before the good one; as many after it as make ten
 
 
 @dataclass
@@ -25,7 +25,6 @@ class Row:
     tasks: int
     gain: float
     spread: str
-    ratio: float
     nulls_before: int
     power: float
     candidate: float  # episodes of the step with the good proposal
@@ -34,6 +33,7 @@ class Row:
     longest: int
     fixed: float  # pairs that the fixed test needs for the same power
     bound: float  # no test of this power and level with a known incumbent takes fewer
+    whole: float  # episodes of the whole run of ten steps, both sides
 
     @property
     def saved_stored(self) -> float:
@@ -45,12 +45,22 @@ class Row:
         """Share of all episodes saved where the fixed test runs both sides."""
         return 1 - self.candidate / (2 * self.fixed)
 
+    @property
+    def run_stored(self) -> float:
+        """Share of the run's episodes saved; the fixed test stores a version's scores once."""
+        return 1 - self.whole / (self.fixed * (STEPS + 1 + self.power))
+
+    @property
+    def run_anew(self) -> float:
+        """Share of the run's episodes saved where the fixed test runs both sides in every step."""
+        return 1 - self.whole / (2 * STEPS * self.fixed)
+
 
 def better(model: Outcomes, truth: Array, gain: float, spread: str) -> Array:
     """Return true task means that are better by `gain` on average."""
     if spread == "shift":
         return shifted(truth, gain)
-    return solved(np.random.default_rng(5), truth, gain)
+    return (changed if spread == "observed" else solved)(np.random.default_rng(5), truth, gain)
 
 
 def fixed_pairs(model: Outcomes, truth: Array, candidate: Array, power: float) -> float:
@@ -98,48 +108,53 @@ def information_bound(truth: Array, candidate: Array, power: float) -> float:
     return float((decision / information).mean())
 
 
-def play(
-    model: Outcomes, tasks: int, gain: float, spread: str, runs: int, ratio: float, before: int
-) -> Row:
-    """Play `before` proposals without effect, then one that is better by `gain`."""
+def play(model: Outcomes, tasks: int, gain: float, spread: str, runs: int, before: int) -> Row:
+    """Play `before` proposals without effect, one that is better by `gain`, and the rest of ten."""
     truth = model.tasks(np.random.default_rng(tasks), runs, tasks)
     candidate = better(model, truth, gain, spread)
-    policy = Sequential(alpha=ALPHA, steps=STEPS, gain=gain, ratio=ratio)
+    policy = Sequential(alpha=ALPHA, steps=STEPS, gain=gain)
     gate = Gate(policy, model, truth, np.random.default_rng(13))
-    null = [gate.step(truth).candidate_episodes.mean() for _ in range(before)]
+    nulls = [gate.step(truth) for _ in range(before)]
     step = gate.step(candidate)
+    nulls += [gate.step(gate.truth) for _ in range(STEPS - 1 - before)]
+    whole = sum(float((s.candidate_episodes + s.incumbent_episodes).mean()) for s in (*nulls, step))
     power = float(step.accepted.mean())
     return Row(
-        model=model, tasks=tasks, gain=gain, spread=spread, ratio=ratio, nulls_before=before,
+        model=model, tasks=tasks, gain=gain, spread=spread, nulls_before=before,
         power=power,
         candidate=float(step.candidate_episodes.mean()),
         incumbent=float(step.incumbent_episodes.mean()),
-        null=float(np.mean(null)) if null else float("nan"),
+        null=float(np.mean([one.candidate_episodes.mean() for one in nulls])),
         longest=policy.longest,
         fixed=fixed_pairs(model, truth, candidate, power),
         bound=float("nan") if model.graded else information_bound(truth, candidate, power),
+        whole=whole + tasks,
     )  # fmt: skip
 
 
 def rows(runs: int) -> Iterator[Row]:
     """Play all settings."""
-    binary, graded = Outcomes("fitted"), Outcomes("fitted", graded=True)
-    for ratio in (4.0, 8.0):
-        for spread in ("shift", "solved"):
+    graded = Outcomes("fitted", graded=True)
+    for name in ("fitted", "bootstrap"):
+        for spread in ("observed", "shift", "solved"):
             for tasks in (20, 80, 200):
-                for before in NULLS_BEFORE:
-                    yield play(binary, tasks, 0.1, spread, runs, ratio, before)
-            yield play(graded, 80, 0.1, spread, runs, ratio, 4)
-            yield play(binary, 80, 0.05, spread, runs // 2, ratio, 4)
+                for before in NULLS_BEFORE if spread == "observed" else NULLS_BEFORE[1:]:
+                    yield play(Outcomes(name), tasks, 0.1, spread, runs, before)
+    for spread in ("observed", "solved"):
+        yield play(graded, 80, 0.1, spread, runs, 4)
+    for tasks in (20, 80, 200):
+        yield play(Outcomes("fitted"), tasks, 0.05, "observed", runs // 3, 4)
+    yield play(Outcomes("bootstrap"), 80, 0.05, "observed", runs // 3, 4)
 
 
 if __name__ == "__main__":
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 600):
         print(
-            f"{'graded' if row.model.graded else 'binary'} | {row.tasks} | {100 * row.gain:+.0f}"
-            f" {row.spread} | {row.ratio:g} | {row.nulls_before} | {row.power:.2f}"
+            f"{row.model.name} | {'graded' if row.model.graded else 'binary'} | {row.tasks}"
+            f" | {100 * row.gain:+.0f} {row.spread} | {row.nulls_before} | {row.power:.2f}"
             f" | {row.candidate:.0f} | {row.incumbent:.0f} | {row.fixed:.0f} | {row.bound:.0f}"
             f" | {100 * row.saved_stored:.0f} % | {100 * row.saved_anew:.0f} %"
+            f" | {row.whole:.0f} | {100 * row.run_stored:.0f} % | {100 * row.run_anew:.0f} %"
             f" | {row.null:.0f} of {row.longest}",
             flush=True,
         )

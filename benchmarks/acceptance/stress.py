@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from funcforge.engine.acceptances.climbing import Climbing
 from funcforge.engine.acceptances.sequential import Sequential
 from scipy.stats import beta
 
-from benchmarks.acceptance.gate import Gate
+from benchmarks.acceptance.climb import Climb
+from benchmarks.acceptance.gate import Gate, Step
 from benchmarks.acceptance.outcomes import Array, Outcomes, shifted
 
 TASKS, STEPS = 80, 10
 
-Propose = Callable[[Gate, np.random.Generator], Array]
+Player = Gate | Climb
+Propose = Callable[[Player, np.random.Generator], Array]
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Row:
     """One attack."""
 
     attack: str
+    policy: str
     runs: int
     wrong: int
 
@@ -32,22 +36,22 @@ class Row:
         return float(beta.ppf(0.95, self.wrong + 1, self.runs - self.wrong))
 
 
-def same(gate: Gate, rng: np.random.Generator) -> Array:
+def same(gate: Player, rng: np.random.Generator) -> Array:
     """Change nothing."""
     return gate.truth
 
 
-def other_tasks(gate: Gate, rng: np.random.Generator) -> Array:
+def other_tasks(gate: Player, rng: np.random.Generator) -> Array:
     """Solve other tasks equally often: the weak null without the sharp one."""
     return rng.permuted(gate.truth, axis=1)
 
 
-def flat(gate: Gate, rng: np.random.Generator) -> Array:
+def flat(gate: Player, rng: np.random.Generator) -> Array:
     """Make all tasks equally hard: the largest variance at this mean."""
     return np.broadcast_to(gate.truth.mean(-1, keepdims=True), gate.truth.shape)
 
 
-def when_unlucky(gate: Gate, rng: np.random.Generator) -> Array:
+def when_unlucky(gate: Player, rng: np.random.Generator) -> Array:
     """Change nothing but variance where the incumbent's score is too low, and harm elsewhere."""
     unlucky = gate.incumbent.mean(gate.every) < gate.truth.mean(-1)
     return np.where(unlucky[:, None], flat(gate, rng), shifted(gate.truth, -0.05))
@@ -70,18 +74,28 @@ def rows(runs: int) -> Iterator[Row]:
     truth = truth[truth.mean(-1) < 0.9]
     for attack, (propose, drift, allowed) in ATTACKS.items():
         rng = np.random.default_rng(17)
-        policy = Sequential(alpha=0.1, steps=STEPS, drift=allowed)
-        gate = Gate(policy, model, truth, rng, drift=drift)
-        wrong = np.zeros(len(truth), bool)
-        for _ in range(STEPS):
-            accepted = gate.step(propose(gate, rng)).accepted
-            wrong |= accepted
-        yield Row(attack, len(truth), int(wrong.sum()))
+        gate = Gate(
+            Sequential(alpha=0.1, steps=STEPS, drift=allowed), model, truth, rng, drift=drift
+        )
+        yield Row(attack, "sequential", len(truth), _wrong(gate, propose, rng))
+        rng = np.random.default_rng(18)
+        climb = Climb(Climbing(alpha=0.1, drift=allowed), model, truth, rng, drift=drift)
+        yield Row(attack, "climbing", len(truth), _wrong(climb, propose, rng))
+
+
+def _wrong(player: Player, propose: Propose, rng: np.random.Generator) -> int:
+    """Return how many runs accept any of the proposals."""
+    wrong = np.zeros(player.runs, bool)
+    for _ in range(STEPS):
+        step = player.step(propose(player, rng))
+        wrong |= step.accepted if isinstance(step, Step) else step
+    return int(wrong.sum())
 
 
 if __name__ == "__main__":
     for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 1000):
         print(
-            f"{row.attack} | {100 * row.wrong / row.runs:.1f} | {100 * row.upper:.1f}",
+            f"{row.attack} | {row.policy} | {100 * row.wrong / row.runs:.1f}"
+            f" | {100 * row.upper:.1f}",
             flush=True,
         )
