@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from funcforge.engine.acceptances import betting
-from funcforge.engine.acceptances.climbing import FEWEST_DRAWS, SCREENED, Climbing
+from funcforge.engine.acceptances.ascent import FEWEST_DRAWS, SCREENED
+from funcforge.engine.acceptances.climbing import Climbing
 from numpy.typing import NDArray
 
 from benchmarks.acceptance.gate import Gate
