@@ -321,7 +321,9 @@ class _Hand:
         }
         if outcome == "better":
             ours = {t: len(self.evidence.candidate.get(t, ())) for t in self.evidence.tasks}
-            details["selected"] = details["asked"] = ours
+            # what was asked and not looked at won nothing: it is fresh
+            seen = {t: self.ours.position(t, self.taken[t]) for t in self.tasks}
+            details |= {"selected": seen, "asked": ours}
         else:
             details["selected"] = dict(self.past.selected)
             details["wealth"] = [float(f"{value * (1 - 1e-4):.4g}") for value in kept]

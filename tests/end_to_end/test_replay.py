@@ -46,6 +46,24 @@ def test_a_replay_is_identical_to_its_record(trained: tuple[Path, str]) -> None:
     assert replayed["compared"]["calls"] > 70
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["sequential", "climbing"])
+def test_a_policy_that_looks_many_times_decides_the_same_in_a_replay(
+    tmp_path: Path, policy: str
+) -> None:
+    settings = (*SMALL[:3], "training.steps=3", f"training.acceptance={policy}")
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    config = str(ROOT / "examples" / "quickstart.toml")
+    code, result = funcforge(tmp_path, "train", config, *overrides)
+    assert code == 0
+    assert [one["outcome"] for one in result["decisions"]].count("unchanged") < 2
+
+    code, replayed = funcforge(tmp_path, "replay", result["run_id"])
+
+    assert (code, replayed["identical"]) == (0, True), replayed
+    assert replayed["compared"]["decisions"] == len(result["decisions"])
+
+
 def test_a_replay_shows_the_first_difference(trained: tuple[Path, str]) -> None:
     folder, run_id = trained
     with sqlite3.connect(folder / ".funcforge" / "runs.db") as database:
