@@ -42,10 +42,12 @@ def undecidable(config: Config) -> str | None:
 
     Every episode takes a call at least. Asked before a training starts.
     """
+    calls, training = config.budget.calls, config.training
+    if calls is None:
+        return None
     from ..parts import ALPHA_POLICIES
 
-    calls, training = config.budget.calls, config.training
-    if calls is None or training.acceptance not in ALPHA_POLICIES:
+    if training.acceptance not in ALPHA_POLICIES:
         return None
     from ...engine.power import plan as estimate
 

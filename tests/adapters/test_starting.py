@@ -57,8 +57,9 @@ from funcforge.adapters.cli import app, running
 from funcforge.adapters.config import load_config
 from funcforge.adapters.views import live
 
-load_config(sys.argv[1])
+assert running.undecidable(load_config(sys.argv[1])) is None
 late = {"litellm", "aiohttp", "sqlite3", "funcforge.adapters.wiring", "funcforge.engine.trainer"}
+late |= {"funcforge.adapters.parts", "funcforge.engine.acceptances"}
 late |= {"funcforge.storage.database", "funcforge.storage.runs", "jsonschema"}
 print(sorted(late & sys.modules.keys()))
 """
