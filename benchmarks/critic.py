@@ -43,13 +43,18 @@ ARMS = {
     "adversarial critic": "critic-adversarial",
     "random critic": "critic-random",
 }
-SEEDS = (0, 1, 2)
+SEEDS = tuple(range(20, 26))  # the settings were chosen on 0
 NOTE = """\
 Sealed tests on the way have one repeat, the first and the last three: a step on the way moves by
-several points of noise. The settings were chosen on seed 0. Before, a looser selection (`best_of_k`
-from 0.5) and a critic without the rules on repeated calls and values put in two places had been
-tried there: the critic rose (57.2 % to 64.8 %) while gold fell (25.4 % to 22.6 %), and the report
-said so. A critic's mistakes are learned like its insights: what is selected must be good."""
+several points of noise. The settings were chosen on seed 0. Reported before were 0, 1 and 2: 27.9
+% to 34.0 % (p = 0.0008), by today's code 26.3 % to 30.7 % (p = 0.0085). Fresh seeds gave less:
+10, 11 and 12, 24.5 % to 27.6 % (p = 0.07; adversarial to 12.9 %, random to 21.5 %). Three seeds
+are few, so six more were set before any of them was run: those shown here.
+
+On seed 0, a looser selection (`best_of_k` from 0.5) and a critic without the rules on repeated
+calls and values put in two places had been tried: the critic rose (57.2 % to 64.8 %) while gold
+fell (25.4 % to 22.6 %), and the report said so. A critic's mistakes are learned like its
+insights: what is selected must be good."""
 PROCESSES = 2 * (os.cpu_count() or 1)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..critic import Preference
-from ..errors import ConfigError
+from ..errors import ConfigError, CriticError
 from ..events import EditProposed
 from ..optimizer import Proposal, Situation, State, Workbench
 from ..parameters import SetModel
@@ -66,7 +66,6 @@ class FinetuneOptimizer:
 
         Raises:
             TuningFailed, ModelError, BudgetExhausted, ConfigError: As `Workbench.tune`.
-            CriticError: As `Workbench.prefer`, where the critic is to compare.
         """
         settings = self._settings
         parameters = situation.batch.parameters
@@ -116,7 +115,8 @@ class FinetuneOptimizer:
     ) -> Sequence[PreferencePair]:
         """Return the pairs whose better one is also preferred side by side, in both orders.
 
-        A score is given to each trajectory alone: two of them may differ by a vote's whim.
+        A score is given to each trajectory alone: two of them may differ by a vote's whim. What
+        the critic cannot compare in the agreed form is not confirmed.
         """
         if not self._settings.pairwise:
             return pairs
@@ -124,7 +124,10 @@ class FinetuneOptimizer:
 
         async def ask(at: int) -> None:
             pair = pairs[at]
-            found[at] = await workbench.prefer(pair.better.episode, pair.worse.episode)
+            try:
+                found[at] = await workbench.prefer(pair.better.episode, pair.worse.episode)
+            except CriticError as error:
+                found[at] = Preference(better=None, reason=str(error))
 
         await together(*(partial(ask, at) for at in range(len(pairs))))
         return [pair for at, pair in enumerate(pairs) if found[at].better == "a"]

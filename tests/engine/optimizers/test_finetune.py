@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from funcforge.engine.critic import Preference
 from funcforge.engine.episode import Episode, Job, Score
-from funcforge.engine.errors import BudgetExhausted, ConfigError, TuningFailed
+from funcforge.engine.errors import BudgetExhausted, ConfigError, CriticError, TuningFailed
 from funcforge.engine.messages import Message
 from funcforge.engine.optimizer import Batch, Proposal, Situation
 from funcforge.engine.optimizers.finetune import FinetuneOptimizer, FinetuneSettings
@@ -100,20 +100,28 @@ async def test_pairs_are_learned_as_pairs() -> None:
 
 
 async def test_of_the_pairs_only_those_are_learned_that_the_critic_confirms_side_by_side() -> None:
-    says: dict[str, Preference] = {
+    says: dict[str, Preference | CriticError] = {
         "t0": Preference(better="a"),
         "t1": Preference(better="b"),
         "t2": Preference(better=None, consistent=False),
         "t3": Preference(better="a"),
+        "t4": CriticError("the critic compared nothing in 3 replies"),
     }
-    desk = Desk()
-    desk.preferred = lambda a, b: says[a.job.task_id]
 
-    proposal = await propose(desk, situation(*pairs(4)), preferences=True, pairwise=True)
+    def preferred(a: Episode, b: Episode) -> Preference:
+        said = says[a.job.task_id]
+        if isinstance(said, CriticError):
+            raise said
+        return said
+
+    desk = Desk()
+    desk.preferred = preferred
+
+    proposal = await propose(desk, situation(*pairs(5)), preferences=True, pairwise=True)
 
     (plan,) = desk.plans
     assert [pair.task_id for pair in plan.data.pairs] == ["t0", "t3"]
-    assert "2 pairs, 2 left out" in proposal.note
+    assert "2 pairs, 3 left out" in proposal.note
     good, bad = pairs(1)
     assert desk.compared[0] == (good.id, bad.id)
 
