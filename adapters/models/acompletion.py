@@ -94,7 +94,7 @@ class AcompletionLane:
                 heard.hear()
             size += len(str(piece.get("choices")))
             if size > LONGEST_STREAM:
-                await response.aclose()
+                # not closed here: LiteLLM's closing is shielded, and may wait for the end
                 raise unreadable(resolved.source, f"more than {LONGEST_STREAM} characters")
         ends = ("received_finish_reason", "intermittent_finish_reason")
         if not any(getattr(response, name, None) for name in ends):

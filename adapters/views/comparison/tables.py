@@ -62,11 +62,15 @@ def matrices(story: ComparisonStory) -> Iterator[Table]:
             [(cell.learned or "untrained", cell.model, cell) for cell in cells],
         )
     by_kind = by_category(story)
+    turned = len({cell.category for cell in by_kind}) > len(story.arms)  # the longer side goes down
     if by_kind:
         yield _matrix(
             "Categories",
             f"accuracy, and the gain over untrained on the same model; {marks}",
-            [(cell.arm, cell.category, cell) for cell in by_kind],
+            [
+                (cell.category, cell.arm, cell) if turned else (cell.arm, cell.category, cell)
+                for cell in by_kind
+            ],
         )
 
 
