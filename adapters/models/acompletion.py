@@ -16,15 +16,10 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from ...engine.errors import ModelError
 from ...engine.messages import Request
 from .chat import chat_messages, chat_parameters
-from .failures import connection_lost, from_litellm, unreadable
+from .failures import from_litellm
 from .resolution import ResolvedModel
-from .spelling import STREAM_OPTIONS
-from .streams import ChatStream, FirstToken
-
-LONGEST_STREAM = 64_000_000  # characters of all pieces, each with a frame of its own
 
 
 class AcompletionLane:
@@ -32,7 +27,8 @@ class AcompletionLane:
 
     A reply is bounded in time here, by the call's deadline, but not in bytes as in the fast lane:
     LiteLLM reads bodies with clients of its own, and a session of ours in their place
-    (`shared_session`) would lose what it sets on them for TLS and proxies.
+    (`shared_session`) would lose what it sets on them for TLS and proxies. It streams nothing:
+    LiteLLM's streams may look for a tokenizer on the internet, and shield their closing.
     """
 
     def __init__(self, litellm: Any) -> None:
@@ -43,15 +39,12 @@ class AcompletionLane:
         self._quick = {"_skip_mcp_handler": True} if skips else {}
         self._tally: _Tally | None = None
 
-    async def ask(
-        self, resolved: ResolvedModel, request: Request, heard: FirstToken | None = None
-    ) -> Any:
+    async def ask(self, resolved: ResolvedModel, request: Request) -> Any:
         """Return the chat completion as plain data in OpenAI's form, unchecked.
 
         Args:
             resolved: Whom to ask.
             request: What.
-            heard: Told of the first token, where the model streams.
 
         Raises:
             ModelError: LiteLLM's, translated.
@@ -67,44 +60,12 @@ class AcompletionLane:
         token = self._internal.set(True) if self._internal and not self._observed() else None
         try:
             response = await self._litellm.acompletion(**arguments)
-            if heard is not None:
-                return await self._gathered(resolved, response, heard)
-        except ModelError:
-            raise
         except Exception as error:
             raise from_litellm(resolved.source, error) from error
         finally:
             if self._internal and token is not None:
                 self._internal.reset(token)
         return plain(response)
-
-    async def _gathered(self, resolved: ResolvedModel, response: Any, heard: FirstToken) -> Any:
-        """Put the pieces of a streamed reply together.
-
-        LiteLLM's own builder counts tokens anew where no bill came, for which it may look for a
-        tokenizer on the internet.
-
-        Raises:
-            ModelError: It breaks off, or has no end.
-        """
-        stream, size = ChatStream(), 0
-        async for chunk in response:
-            piece = chunk.model_dump(warnings=False)
-            if stream.add(piece):
-                heard.hear()
-            size += len(str(piece.get("choices")))
-            if size > LONGEST_STREAM:
-                # not closed here: LiteLLM's closing is shielded, and may wait for the end
-                raise unreadable(resolved.source, f"more than {LONGEST_STREAM} characters")
-        ends = ("received_finish_reason", "intermittent_finish_reason")
-        if not any(getattr(response, name, None) for name in ends):
-            # LiteLLM makes an end up where none came
-            lost = ConnectionError("connection closed in the middle of a streamed reply")
-            raise connection_lost(resolved.source, lost)
-        whole = stream.body()
-        if not any(getattr(chunk, "usage", None) for chunk in getattr(response, "chunks", ())):
-            whole["usage"] = None  # LiteLLM's guess, and no bill
-        return whole
 
     async def aclose(self) -> None:
         """Close LiteLLM's clients of this event loop, if no other model here still uses them."""
@@ -167,8 +128,6 @@ def _arguments(resolved: ResolvedModel, request: Request) -> dict[str, Any]:
         arguments["api_base"] = resolved.settings.base_url
     if resolved.key is not None:
         arguments["api_key"] = resolved.key
-    if resolved.settings.stream:
-        arguments |= {"stream": True, "stream_options": dict(STREAM_OPTIONS)}
     return arguments | dict(resolved.settings.extra)
 
 

@@ -164,7 +164,9 @@ class FastLane:
             reason = f"self-check failed: {type(error).__name__}: {error}"
         if resolved.model not in self.reasons:
             self.reasons[resolved.model] = reason
-            if self._notice is not None and resolved.provider in FAST:
+            if self._notice is not None and resolved.settings.stream:
+                self._notice(f"{resolved.model} is not streamed, but asked by LiteLLM: {reason}")
+            elif self._notice is not None and resolved.provider in FAST:
                 self._notice(f"{resolved.model} is asked through LiteLLM's slower call: {reason}")
         return None
 

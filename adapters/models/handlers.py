@@ -19,7 +19,6 @@ from ...engine.messages import Request
 from .acompletion import plain
 from .chat import chat_messages
 from .spelling import SEED, Letter, Silence, Spelling, Unproven, Wire, decode, sample
-from .streams import Stream
 
 HANDLER_WIRE = frozenset({"gemini", "bedrock"})
 HANDLERS_TESTED_FROM = (1, 90)  # of LiteLLM; before, URLs and routes were others
@@ -34,8 +33,6 @@ def make_handler_wire(spelling: Spelling) -> Wire:
     Raises:
         Unproven: LiteLLM would do more than to send one request.
     """
-    if spelling.streams:
-        raise Unproven("LiteLLM reads this provider's streams")
     return {"gemini": _gemini, "bedrock": _bedrock}[spelling.resolved.provider](spelling)
 
 
@@ -116,13 +113,8 @@ class _HandlerWire:
             return body
         return plain(self._spelling.understand(raw, **copy.deepcopy(dict(self._reading))))
 
-    def stream(self) -> Stream:
-        """Refuse: LiteLLM reads these providers' streams.
-
-        Raises:
-            Unproven: Always.
-        """
-        raise Unproven("LiteLLM reads this provider's streams")
+    def stream(self) -> None:
+        """Nothing: these replies come whole."""
 
     def _note(self, messages: list[dict[str, Any]], seed: int | None) -> _Written:
         spelling = self._spelling

@@ -123,7 +123,7 @@ class LiteLLMModel:
                 return await self._fast.ask(resolved, request, heard)
         if self._fallback is None:
             self._fallback = AcompletionLane(self._litellm)
-        return await self._fallback.ask(resolved, request, heard)
+        return await self._fallback.ask(resolved, request)
 
     def _reply(
         self, resolved: ResolvedModel, request: Request, body: Any, latency_s: float

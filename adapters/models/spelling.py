@@ -50,8 +50,11 @@ class Wire(Protocol):
         """
         ...
 
-    def stream(self) -> Stream:
-        """Return what puts a streamed reply together, to the body that `read` takes."""
+    def stream(self) -> Stream | None:
+        """Return what puts a streamed reply together, to the body that `read` takes.
+
+        None: the provider is asked for whole replies.
+        """
         ...
 
 
@@ -60,13 +63,20 @@ class Spelling:
 
     Args:
         base_url: Where the provider is; None: LiteLLM's mapping knows.
+        streams: Whether the reply is asked for piece by piece.
 
     Raises:
         Unproven: LiteLLM has no mapping for the provider.
     """
 
     def __init__(
-        self, litellm: Any, resolved: ResolvedModel, request: Request, base_url: str | None
+        self,
+        litellm: Any,
+        resolved: ResolvedModel,
+        request: Request,
+        base_url: str | None,
+        *,
+        streams: bool,
     ) -> None:
         from litellm.utils import ProviderConfigManager
 
@@ -82,7 +92,7 @@ class Spelling:
         parameters = chat_parameters(request) | dict(resolved.settings.extra)
         if "seed" in parameters:
             parameters["seed"] = SEED
-        self.streams = resolved.settings.stream
+        self.streams = streams
         if self.streams:
             parameters["stream_options"] = dict(STREAM_OPTIONS)
         self.parameters: dict[str, Any] = litellm.utils.get_optional_params(

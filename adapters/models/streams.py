@@ -160,11 +160,7 @@ class ChatStream:
         if data.strip() == b"[DONE]":
             self._ended = True
             return False
-        return self.add(decode(data))
-
-    def add(self, data: Any) -> bool:
-        """Take a piece that is decoded already; as `take`."""
-        piece = _table(data)
+        piece = _table(decode(data))
         _check(piece)
         usage = piece.get("usage")
         if usage is None:  # Groq's place for it

@@ -53,9 +53,9 @@ def make_wire(litellm: Any, resolved: ResolvedModel, request: Request) -> Wire:
     Raises:
         Unproven: There is none that surely equals LiteLLM's.
     """
-    spell = partial(Spelling, litellm, resolved, request)
+    spell = partial(Spelling, litellm, resolved, request, streams=resolved.settings.stream)
     if resolved.provider in HANDLER_WIRE:
-        return make_handler_wire(spell(resolved.base_url))
+        return make_handler_wire(spell(resolved.base_url, streams=False))
     if resolved.provider in ANTHROPIC_WIRE:
         return _AnthropicWire(spell(resolved.base_url or _ANTHROPIC_URL))
     return _OpenAIWire(spell(resolved.base_url or _OWN_URLS.get(resolved.provider)))

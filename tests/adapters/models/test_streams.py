@@ -1,4 +1,4 @@
-"""A streamed reply is the reply that would have come whole, in either lane; and it is timed."""
+"""A streamed reply is the reply that would have come whole, and it is timed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from funcforge.adapters.models import acompletion, fast
 from funcforge.adapters.models.litellm import LiteLLMModel
+from funcforge.adapters.models.loading import load_litellm
 from funcforge.adapters.models.settings import ModelSettings
 from funcforge.engine.errors import ModelError, TransientModelError
 from funcforge.engine.messages import Reply, Request
@@ -34,7 +35,6 @@ from tests.loopback.provider import LoopbackProvider
 from tests.loopback.wire import Ask, Say, call, calls, text
 
 WIRES = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"]
-LANES = [pytest.param(True, id="fast"), pytest.param(False, id="litellm")]
 STREAMED = [one for one in EACH if not str(one.values[0]).startswith(("gemini/", "bedrock/"))]
 
 
@@ -60,7 +60,6 @@ async def ask(
     brain: Callable[[Ask], Say],
     *,
     stream: bool = True,
-    is_fast: bool = True,
     faults: list[Fault] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> tuple[list[Reply | ModelError], list[Ask], list[str]]:
@@ -79,13 +78,39 @@ async def ask(
             base_url=_base(provider, model), api_key_env=_key_variable(model), stream=stream,
             extra=extra or {},
         )  # fmt: skip
-        async with LiteLLMModel({model: settings}, fast=is_fast, notice=doubts.append) as asked:
+        async with LiteLLMModel({model: settings}, notice=doubts.append) as asked:
             for request in requests:
                 try:
                     said.append(await asked.complete(replace(request, model=model)))
                 except ModelError as error:
                     said.append(error)
     return said, asks, doubts
+
+
+async def ask_litellm(model: str, requests: list[Request]) -> list[Ask]:
+    """Return what is heard where LiteLLM's own call streams."""
+    asks: list[Ask] = []
+
+    def listen(asked: Ask) -> Say:
+        asks.append(asked)
+        return echo(asked)
+
+    async with LoopbackProvider(brain=listen) as provider:
+        settings = ModelSettings(
+            base_url=_base(provider, model), api_key_env=_key_variable(model), stream=True
+        )
+        async with LiteLLMModel({model: settings}) as ours:
+            await ours.load()
+            for request in requests:
+                arguments = acompletion._arguments(
+                    ours._resolve(model), replace(request, model=model)
+                )
+                stream = await load_litellm().acompletion(
+                    **arguments, stream=True, stream_options={"include_usage": True}
+                )
+                async for _ in stream:
+                    pass
+    return asks
 
 
 def plain(said: Reply | ModelError) -> object:
@@ -102,7 +127,7 @@ async def test_streamed_requests_are_those_of_litellm(model: str) -> None:
         pytest.skip("without a bill LiteLLM looks for a tokenizer on the internet")
     requests = list(REQUESTS.values())
     _, ours, doubts = await ask(model, requests, echo)
-    _, theirs, _ = await ask(model, requests, echo, is_fast=False)
+    theirs = await ask_litellm(model, requests)
 
     assert doubts == []
     assert len(ours) == len(theirs) > 0
@@ -133,18 +158,6 @@ def script() -> Callable[[Ask], Say]:
     return lambda asked: next(lines)
 
 
-@pytest.mark.parametrize("model", WIRES)
-async def test_litellms_own_streams_give_the_same(model: str) -> None:
-    requests = [replace(ASKED, tools=(LOOKUP, NOTHING))] * len(REPLIES)
-    ours, _, _ = await ask(model, requests, script())
-    theirs, _, _ = await ask(model, requests, script(), is_fast=False)
-
-    for name, one, other in zip(REPLIES, ours, theirs, strict=True):
-        # LiteLLM's streams read these otherwise: it takes U+2028 for the end of a line
-        if name not in ("reasoning inline", "unicode"):
-            assert plain(_spaced(one)) == plain(_spaced(other)), name
-
-
 def _spaced(said: Reply | ModelError) -> Reply | ModelError:
     """Arguments of calls with the spaces that Anthropic's wire has none of."""
     if not isinstance(said, Reply):
@@ -156,16 +169,26 @@ def _spaced(said: Reply | ModelError) -> Reply | ModelError:
     return replace(said, message=replace(said.message, tool_calls=wanted))
 
 
+async def test_what_litellm_asks_itself_comes_whole_and_says_so() -> None:
+    for model in ("gemini/gemini-2.5-flash", WIRES[0]):
+        said, asks, doubts = await ask(
+            model, [ASKED], lambda a: text("Four."), extra={"service_tier": "flex"}
+        )
+
+        [reply] = said
+        assert isinstance(reply, Reply), reply
+        assert (reply.message.content, reply.first_token_s) == ("Four.", None)
+        assert not asks[0].body.get("stream")
+        assert [doubt for doubt in doubts if "is not streamed" in doubt], doubts
+
+
 async def test_arguments_of_parallel_calls_are_kept_apart() -> None:
     wanted = [call("look_up", {"item": "tea" * 30, "count": at}) for at in range(3)]
     for model in WIRES:
-        for is_fast in (True, False):
-            said, _, _ = await ask(
-                model, [replace(ASKED, tools=(LOOKUP,))], lambda a: calls(*wanted), is_fast=is_fast
-            )
-            reply = _spaced(said[0])
-            assert isinstance(reply, Reply)
-            assert list(reply.message.tool_calls) == wanted, (model, is_fast)
+        said, _, _ = await ask(model, [replace(ASKED, tools=(LOOKUP,))], lambda a: calls(*wanted))
+        reply = _spaced(said[0])
+        assert isinstance(reply, Reply)
+        assert list(reply.message.tool_calls) == wanted, model
 
 
 @pytest.mark.parametrize("name", RAW)
@@ -178,7 +201,6 @@ async def test_odd_replies_are_read_as_whole_ones(name: str) -> None:
     assert [*map(plain, ours)] == [*map(plain, whole)]
 
 
-@pytest.mark.parametrize("is_fast", LANES)
 @pytest.mark.parametrize("model", WIRES)
 @pytest.mark.parametrize(
     ("fault", "kind"),
@@ -192,23 +214,19 @@ async def test_odd_replies_are_read_as_whole_ones(name: str) -> None:
     ],
 )
 async def test_a_stream_that_breaks_is_no_reply_and_asked_again(
-    model: str, is_fast: bool, fault: Fault, kind: str
+    model: str, fault: Fault, kind: str
 ) -> None:
-    said, _, _ = await ask(
-        model, [ASKED] * 2, lambda a: text("It is four. " * 20), is_fast=is_fast, faults=[fault]
-    )
+    said, _, _ = await ask(model, [ASKED] * 2, lambda a: text("It is four. " * 20), faults=[fault])
 
     error, reply = said
     assert isinstance(error, TransientModelError), error
-    if is_fast:
-        assert error.kind == kind
-        assert error.billed, "it had begun to answer"
+    assert error.kind == kind
+    assert error.billed, "it had begun to answer"
     assert isinstance(reply, Reply), reply
     assert reply.message.content.strip() == ("It is four. " * 20).strip()
 
 
 async def test_a_stream_without_a_bill_is_counted_at_its_bound() -> None:
-    # not in LiteLLM's lane: without a bill it looks for a tokenizer, perhaps on the internet
     model = WIRES[0]  # Anthropic's always come with one
     said, _, _ = await ask(model, [ASKED], lambda a: text("Four."), faults=[Fault.MISSING_USAGE])
 
@@ -218,18 +236,10 @@ async def test_a_stream_without_a_bill_is_counted_at_its_bound() -> None:
     assert reply.usage.prompt_tokens == replace(ASKED, model=model).token_bound()
 
 
-# LiteLLM's Anthropic stream may wait for an end that does not come: its lane is not asked for it
-@pytest.mark.parametrize(
-    ("model", "is_fast"), [(WIRES[0], True), (WIRES[0], False), (WIRES[1], True)]
-)
-async def test_an_endless_stream_is_left(
-    model: str, is_fast: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("model", WIRES)
+async def test_an_endless_stream_is_left(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "LARGEST_STREAM", 300_000)
-    monkeypatch.setattr(acompletion, "LONGEST_STREAM", 20_000)
-    said, _, _ = await ask(
-        model, [ASKED], lambda a: text("on and on " * 9), is_fast=is_fast, faults=[Fault.ENDLESS]
-    )
+    said, _, _ = await ask(model, [ASKED], lambda a: text("on and on " * 9), faults=[Fault.ENDLESS])
 
     [error] = said
     assert isinstance(error, TransientModelError), error
@@ -237,15 +247,14 @@ async def test_an_endless_stream_is_left(
     assert "more than" in str(error)
 
 
-@pytest.mark.parametrize("is_fast", LANES)
 @pytest.mark.parametrize("model", WIRES)
-async def test_the_first_token_is_timed(model: str, is_fast: bool) -> None:
+async def test_the_first_token_is_timed(model: str) -> None:
     async with LoopbackProvider(brain=echo, latency_s=0.05, piece_s=0.02) as provider:
         settings = ModelSettings(
             base_url=_base(provider, model), api_key_env=_key_variable(model), stream=True
         )
         request = replace(ASKED, model=model)
-        async with LiteLLMModel({model: settings}, fast=is_fast) as asked:
+        async with LiteLLMModel({model: settings}) as asked:
             await asked.complete(request)  # connects, imports
             reply = await asked.complete(request)
 
