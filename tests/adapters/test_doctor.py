@@ -125,7 +125,7 @@ def test_the_scorer_judges_one_right_answer(
     ("text", "key", "name", "told"),
     [
         ("Solve. {{answer_format}}", "agent", "agent", "lacks {{instructions}}"),
-        ("{{answer_format}} {{instructions}} {{tools}}", "agent", "agent", "unknown placeholder"),
+        ("{{answer_format}} {{instructions}} {{gadgets}}", "agent", "agent", "unknown placeholder"),
         ("Judge it.", "rubric", "scorer", "lacks"),
         ("{{question}} {{answer}} {{target}}", "rubric", "scorer", ""),
     ],
