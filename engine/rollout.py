@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from .agent import Agent
@@ -103,19 +103,16 @@ class Rollout:
             return replace(episode, failure=failure, end="failed", elapsed_s=elapsed_s)
         return replace(episode, score=score, elapsed_s=self.clock.monotonic_s() - started_s)
 
-    @asynccontextmanager
-    async def _world(self, job: Job, shown: Task) -> AsyncGenerator[World | None]:
+    def _world(self, job: Job, shown: Task) -> AbstractAsyncContextManager[World | None]:
         if self.environment is None:
-            yield None
-            return
-        async with open_world(
+            return nullcontext()
+        return open_world(
             self.environment,
             shown,
             seed=environment_seed(self.seed, job.task_id, job.repeat),
             timeout_s=self.environment_timeout_s,
             clock=self.clock,
-        ) as world:
-            yield world
+        )
 
     def _episode(
         self,

@@ -90,7 +90,7 @@ class EpisodeWorkspace:
         self._frozen = {frozen.tool.name: frozen for frozen in settings.frozen}
         self._furniture: frozenset[str] = frozenset()
         self._tools: tuple[Tool, ...] | None = None  # made when first asked for
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None  # made with the interpreter: most have none
         self._interpreter: Interpreter | None = None
         self._one_block: anyio.Lock | None = None  # made with the first block: most have none
 
@@ -107,7 +107,8 @@ class EpisodeWorkspace:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
+        if self._stack is not None:
+            await self._stack.aclose()
 
     async def complete(
         self,
@@ -227,6 +228,7 @@ class EpisodeWorkspace:
         self._one_block = self._one_block or anyio.Lock()
         async with self._one_block:
             if self._interpreter is None:
+                self._stack = AsyncExitStack()
                 self._interpreter = await self._stack.enter_async_context(
                     self._sandbox.interpreter(
                         functions=self.parameters.functions, files=self._task.files

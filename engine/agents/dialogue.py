@@ -108,7 +108,9 @@ class Dialogue:
         content = reply.message.content
         if not content.strip() and not native:
             content = EMPTY
-        message = replace(reply.message, content=content, tool_calls=native)
+        message = reply.message
+        if (content, native) != (message.content, message.tool_calls):
+            message = replace(message, content=content, tool_calls=native)
         return Step(message=message, native=native, reading=reading)
 
     def _is_empty(self, step: Step) -> bool:
