@@ -27,6 +27,7 @@ import aiohttp
 import anyio
 import orjson
 import psutil
+from funcforge.adapters.loop import run_loop
 from funcforge.engine.events import EpisodeFinished, Event
 from funcforge.storage.database import open_store
 
@@ -211,7 +212,7 @@ def single(repeats: int) -> list[str]:
         (None, 12_000, 2_000),
         (Arm(name="ours, fast lane"), 12_000, 2_000),
     ]
-    found = run_in_uvloop(compare, arms, repeats)
+    found = run_all(arms, repeats)
     lines = [
         *head("Single-call episodes", "single", repeats),
         "| arm | in flight | episodes/s | CPU ms an episode | provider's CPU ms | of bare |",
@@ -236,7 +237,7 @@ def tools(repeats: int) -> list[str]:
         (Arm(name="ours, fast lane", tools=True), 1_200, 256),
         (Arm(name="the same, tools in a table", tools=True, table=True), 1_200, 256),
     ]
-    found = run_in_uvloop(lambda a, r: compare(a, r, calls=2), arms, repeats)
+    found = run_all(arms, repeats, calls=2)
     lines = [
         *head("Tool-using episodes: three calls, two in the sandbox", "tools", repeats),
         "| arm | in flight | episodes/s | CPU ms an episode | of it the run's process |",
@@ -263,7 +264,7 @@ def workers(repeats: int, *, ray: bool) -> list[str]:
     """Two workers against one process, on both lanes."""
     groups: list[tuple[str, list[tuple[Arm | None, int, int]]]] = []
     for fast in (False, True):
-        count, in_flight = (8_000, 512) if fast else (1_000, 128)
+        count, in_flight = (20_000, 2_000) if fast else (2_000, 512)
         lane = "fast lane" if fast else "fall-back lane"
         arms: list[tuple[Arm | None, int, int]] = [
             (Arm(name="one process", fast=fast), count, in_flight),
@@ -290,7 +291,7 @@ def workers(repeats: int, *, ray: bool) -> list[str]:
         "| - | - | -: | -: | -: | -: | -: |",
     ]
     for lane, arms in groups:
-        found = run_in_uvloop(compare, arms, repeats)
+        found = run_all(arms, repeats)
         base = statistics.median(found[0].per_s)
         for (arm, _, _), one in zip(arms, found, strict=True):
             assert arm is not None
@@ -303,13 +304,16 @@ def workers(repeats: int, *, ray: bool) -> list[str]:
     return lines
 
 
-def run_in_uvloop(work: object, *arguments: object) -> list[Found]:
+def run_all(
+    arms: Sequence[tuple[Arm | None, int, int]], repeats: int, *, calls: int = 0
+) -> list[Found]:
     """Run in the loop that the command line uses."""
-    found: list[Found] = anyio.run(  # type: ignore[assignment]
-        work,  # type: ignore[arg-type]
-        *arguments,
-        backend_options={"use_uvloop": True},
-    )
+    found: list[Found] = []
+
+    async def work() -> None:
+        found.extend(await compare(arms, repeats, calls=calls))
+
+    run_loop(work)
     return found
 
 

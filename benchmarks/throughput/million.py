@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import anyio
 import psutil
+from funcforge.adapters.loop import run_loop
 from funcforge.engine.checkpoint import RunRecord
 from funcforge.engine.events import EpisodeFinished, Event
 from funcforge.engine.limiter import RateLimits
@@ -167,7 +167,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=6, help="power of ten")
     options = parser.parse_args()
-    found = anyio.run(measure, [10**power for power in range(2, options.most + 1)])
+    found: list[Length] = []
+
+    async def work() -> None:
+        found.extend(await measure([10**power for power in range(2, options.most + 1)]))
+
+    run_loop(work)
     lines = [
         "# A million tasks through one process",
         "",
