@@ -6,6 +6,7 @@ import asyncio
 import platform
 from importlib.metadata import version
 
+from ..loop import settle_in
 from .bench import Setup
 from .wire import Frames, Packed, frame
 from .worker import Worker
@@ -23,6 +24,7 @@ class Actor:
 
     async def installed(self) -> dict[str, str]:
         """Return what is installed here. The first call: it returns once there is a process."""
+        settle_in()  # Ray started this process for the actor alone
         return installed()
 
     async def deliver(self, data: bytes) -> None:
