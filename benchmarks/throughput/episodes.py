@@ -48,6 +48,11 @@ class Found:
     driver_ms: list[float] = field(default_factory=list)
     provider_ms: list[float] = field(default_factory=list)
 
+    @property
+    def whole_ms(self) -> float:
+        """CPU an episode of all processes."""
+        return statistics.median(self.cpu_ms) + statistics.median(self.provider_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -286,22 +291,30 @@ def workers(repeats: int, *, ray: bool) -> list[str]:
         groups.append((lane, arms))
     lines = [
         *head("Workers on 2 cores, which the provider shares", "workers", repeats),
-        "| lane | arm | episodes/s | of one process | CPU ms an episode | of it the driver's "
-        "| provider's |",
-        "| - | - | -: | -: | -: | -: | -: |",
+        "| lane | arm | episodes/s | of one process | of one worker | CPU ms an episode "
+        "| of it the driver's | provider's | cores in use |",
+        "| - | - | -: | -: | -: | -: | -: | -: | -: |",
     ]
+    bounds: list[str] = []
     for lane, arms in groups:
         found = run_all(arms, repeats)
-        base = statistics.median(found[0].per_s)
+        one_process, one_worker, *_ = (statistics.median(one.per_s) for one in found)
         for (arm, _, _), one in zip(arms, found, strict=True):
             assert arm is not None
+            rate = statistics.median(one.per_s)
             lines.append(
-                f"| {lane} | {arm.name} | {spread(one.per_s)} "
-                f"| {statistics.median(one.per_s) / base:.2f} x | {spread(one.cpu_ms)} "
+                f"| {lane} | {arm.name} | {spread(one.per_s)} | {rate / one_process:.2f} x "
+                f"| {rate / one_worker:.2f} x | {spread(one.cpu_ms)} "
                 f"| {statistics.median(one.driver_ms):.2f} "
-                f"| {statistics.median(one.provider_ms):.2f} |"
+                f"| {statistics.median(one.provider_ms):.2f} | {rate * one.whole_ms / 1000:.2f} |"
             )
-    return lines
+        most = 1000 * (psutil.cpu_count() or 1) / found[2].whole_ms
+        bounds.append(
+            f"{lane.capitalize()}: with no moment lost, all cores would do {most:,.0f} episodes/s "
+            f"in two workers, {most / one_process:.2f} x one process, "
+            f"{most / one_worker:.2f} x one worker."
+        )
+    return [*lines, "", *bounds]
 
 
 def run_all(
