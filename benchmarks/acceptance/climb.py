@@ -8,7 +8,7 @@ from funcforge.engine.acceptances.ascent import FEWEST_DRAWS, SCREENED
 from funcforge.engine.acceptances.climbing import Climbing
 from numpy.typing import NDArray
 
-from benchmarks.acceptance.gate import Gate
+from benchmarks.acceptance.gate import Gate, nothing, replace
 from benchmarks.acceptance.outcomes import Array, Outcomes
 
 Rows = NDArray[np.intp]
@@ -36,12 +36,11 @@ class Climb:
         self.runs, self.tasks = truth.shape
         self.every = np.arange(self.runs)
         self.mu = Gate.grid(truth)
-        nothing = np.zeros_like(truth)
-        self.incumbent = betting.IncumbentBets(nothing, nothing, self.mu, policy.gain)
+        self.incumbent = betting.IncumbentBets(nothing(truth), self.mu, policy.gain)
         self.kept = np.ones_like(self.mu)
         self.promising = np.zeros(self.runs, bool)
         self.head_mean, self.head_episodes = np.zeros(self.runs), np.zeros(self.runs)
-        self.head_total, self.head_count = nothing.copy(), nothing.copy()
+        self.head_seen = nothing(truth)
         self.spent = np.zeros(self.runs)
         self.drift = drift  # by which every outcome of a candidate is luckier
 
@@ -49,7 +48,7 @@ class Climb:
         """Decide on one proposal per run; return which runs accepted."""
         self._rounds(self.every, 0)
         self.candidate = candidate
-        self.won, self.tried = np.zeros_like(candidate), np.zeros_like(candidate)
+        self.won = nothing(candidate)
         self.compared = (
             np.where(self.promising, self.head_mean, self.incumbent.mean(self.every)),
             np.where(self.promising, self.head_episodes, self.incumbent.rounds * self.tasks),
@@ -74,8 +73,7 @@ class Climb:
 
     def _bets(self) -> betting.CandidateBets:
         return betting.CandidateBets(
-            self.incumbent.total + self.head_total + self.won,
-            self.incumbent.count + self.head_count + self.tried,
+            self.incumbent.seen + self.head_seen + self.won,
             self.mu,
             self.policy.gain,
             self.policy.drift,
@@ -87,8 +85,7 @@ class Climb:
         chance = np.minimum(self.candidate[rows, task] + self.drift, 1.0)
         outcome = self.model.scores(self.rng, chance)
         bets.settle(rows, task, outcome)
-        self.won[rows, task] += outcome
-        self.tried[rows, task] += 1
+        self.won.add_draw(rows, task, outcome)
 
     def _log_ratio(self, rows: Rows, mean: Array, episodes: Array, variance: Array) -> Array:
         theirs, number = self.compared[0][rows], self.compared[1][rows]
@@ -128,14 +125,14 @@ class Climb:
         for draw in range(policy.episodes):
             self._rounds(live, draw)
             short = live[asked[live] <= draw]
-            left = policy.hold - self.tried[short].sum(-1)
+            left = policy.hold - self.won.count[short].sum(-1)
             more = np.minimum(policy.wave, np.maximum(left, SCREENED))
             asked[short] += more
             self.spent[short] += more
             self._draw(bets, edges, live)
             against, bet = self.incumbent.log_wealth(live), bets.log_wealth(live)
             wealth = betting.combined(against, bet, self.kept[live], policy.stake)
-            episodes = self.tried[live].sum(-1)
+            episodes = self.won.count[live].sum(-1)
             parts = [one.mean(live) * one.draws[live] for one in (screened, bets)]
             mean = (parts[0] + parts[1]) / episodes
             ratio = self._log_ratio(live, mean, episodes, bets.variance[live])
@@ -160,7 +157,11 @@ class Climb:
 
     def _build_on(self, rows: Rows) -> None:
         self.head[rows], self.promising[rows] = self.candidate[rows], True
-        self.head_total[rows], self.head_count[rows] = self.won[rows], self.tried[rows]
+        self._remember(rows, self.won)
+
+    def _remember(self, rows: Rows, seen: betting.Seen) -> None:
+        for name in ("total", "squares", "count"):
+            getattr(self.head_seen, name)[rows] = getattr(seen, name)[rows]
 
     def _accept(self, rows: Rows) -> None:
         old = self.incumbent
@@ -169,7 +170,5 @@ class Climb:
         self.base[rows] = self.head[rows] = self.candidate[rows]
         self.mu[rows] = Gate.grid(self.base[rows])
         self.promising[rows] = False
-        self.head_total[rows] = self.head_count[rows] = 0
-        old.total[rows], old.count[rows] = self.won[rows], self.tried[rows]
-        old.rounds[rows] = old.fresh_total[rows] = 0
-        old.wealths[rows] = 1
+        self._remember(rows, nothing(self.base))
+        replace(old, rows, self.won)

@@ -45,8 +45,7 @@ class Gate:
         self.runs, self.tasks = incumbent.shape
         self.every = np.arange(self.runs)
         self.mu = self.grid(self.truth)
-        zeros = np.zeros_like(incumbent)
-        self.incumbent = betting.IncumbentBets(zeros, zeros, self.mu, policy.gain)
+        self.incumbent = betting.IncumbentBets(nothing(incumbent), self.mu, policy.gain)
         self.kept = np.ones_like(self.mu)
         self.rejected = np.zeros(self.runs)
         self.held = np.zeros(self.runs, int)  # proposals that the incumbent has outlived
@@ -74,14 +73,12 @@ class Gate:
         before = self.incumbent.rounds.copy()
         while len(short := self._short(self.every, 0)):
             self._round(short)
-        bets = betting.CandidateBets(
-            self.incumbent.total, self.incumbent.count, self.mu, policy.gain, policy.drift
-        )
+        bets = betting.CandidateBets(self.incumbent.seen, self.mu, policy.gain, policy.drift)
         drawn = self._draws(bets.chances)
         staked, level = self._stake(), np.log(1 / policy.alpha)
         against = self.incumbent.log_wealth(self.every)
         accepted = np.zeros(self.runs, bool)
-        won, tried = np.zeros_like(candidate), np.zeros_like(candidate)
+        won = nothing(candidate)
         playing = self.every
         for draw in range(policy.longest):
             while len(short := self._short(playing, draw)):
@@ -91,11 +88,19 @@ class Gate:
             chance = np.minimum(candidate[playing, task] + self.drift, 1.0)
             outcome = self.model.scores(self.rng, chance)
             bets.settle(playing, task, outcome)
-            won[playing, task] += outcome
-            tried[playing, task] += 1
-            wealth = betting.combined(
-                against[playing], bets.log_wealth(playing), self.kept[playing], staked[playing]
-            )
+            won.add_draw(playing, task, outcome)
+            bet = bets.log_wealth(playing)
+            kept, share = self.kept[playing], staked[playing]
+            wealth = betting.combined(against[playing], bet, kept, share)
+            known = betting.known(self.incumbent.mean(playing), self.mu[playing], bet, kept, share)
+            most = [policy.most_rounds(draw + 1, n, v) for v in bets.variance[playing].tolist()]
+            while (waits := self._waits(playing, wealth, known, most)).any():
+                rows = playing[waits]
+                bets.learn(rows, self._round(rows))
+                against[rows] = self.incumbent.log_wealth(rows)
+                wealth[waits] = betting.combined(
+                    against[rows], bet[waits], kept[waits], share[waits]
+                )
             better = wealth >= level
             accepted[playing] |= better
             done = better
@@ -106,14 +111,23 @@ class Gate:
                 break
         self._carry(bets, staked)
         rounds = self.incumbent.rounds - before
-        self._accept(np.flatnonzero(accepted), candidate, won, tried)
+        self._accept(np.flatnonzero(accepted), candidate, won)
         return Step(accepted, bets.draws.copy(), rounds * n)
+
+    def _waits(self, rows: Rows, wealth: Array, known: Array, most: list[int]) -> NDArray[np.bool_]:
+        """Return which of `rows` wait for the incumbent alone."""
+        level = np.log(1 / self.policy.alpha)
+        waits: NDArray[np.bool_] = (wealth < level) & (known >= level)
+        return waits & (self.incumbent.rounds[rows] < most)
 
     def _short(self, rows: Rows, draw: int) -> Rows:
         """Return the runs whose incumbent lacks a round before draw `draw`."""
-        most = int(self.held[rows].max(initial=0)) + 1
-        needed = np.array([self.policy.rounds(draw, self.tasks, held) for held in range(most)])
-        short: Rows = rows[self.incumbent.rounds[rows] < needed[self.held[rows]]]
+        held, variance = self.held[rows], self.incumbent.seen.variance(rows)
+        needed = [
+            self.policy.rounds(draw, self.tasks, outlived, spread)
+            for outlived, spread in zip(held.tolist(), variance.tolist(), strict=True)
+        ]
+        short: Rows = rows[self.incumbent.rounds[rows] < needed]
         return short
 
     def _draws(self, chances: Array) -> NDArray[np.intp]:
@@ -126,23 +140,35 @@ class Gate:
         episodes = self.incumbent.rounds[rows] * self.tasks
         variance = bets.spread(rows) / bets.draws[rows] + bets.variance[rows] / episodes
         estimate = bets.mean(rows) - self.incumbent.mean(rows)
-        return betting.futile(estimate, variance, self.policy.gain, self.policy.miss)
+        return betting.futile(estimate, variance, bets.gain[rows], self.policy.miss)
 
     def _carry(self, bets: betting.CandidateBets, staked: Array) -> None:
         bet = np.exp(np.minimum(bets.log_wealth(self.every), betting.MOST_LOG_WEALTH))
         self.kept = np.minimum(self.kept * (1 - staked + staked * bet), 1e6)
 
-    def _accept(self, rows: Rows, candidate: Array, won: Array, tried: Array) -> None:
+    def _accept(self, rows: Rows, candidate: Array, won: betting.Seen) -> None:
         others = np.setdiff1d(self.every, rows)
         self.rejected[others] += 1
         self.held[others] += 1
         self.held[rows] = 0
         self.truth[rows] = candidate[rows]
         self.mu[rows] = self.grid(self.truth[rows])
-        old = self.incumbent
-        old.total[rows], old.count[rows] = won[rows], tried[rows]
-        old.rounds[rows] = old.fresh_total[rows] = 0
-        old.wealths[rows] = 1
+        replace(self.incumbent, rows, won)
         steps, rejected = self.policy.steps, self.rejected[rows]
         left = np.maximum(1 - rejected / steps, 0.5 ** (rejected - steps + 2) / steps)
         self.kept[rows] = np.minimum(left, 1)[:, None]
+
+
+def nothing(like: Array) -> betting.Seen:
+    """Return that no outcome was seen, for task means of the shape (runs, tasks)."""
+    return betting.Seen(np.zeros_like(like), np.zeros_like(like), np.zeros_like(like))
+
+
+def replace(incumbent: betting.IncumbentBets, rows: Rows, won: betting.Seen) -> None:
+    """Put the candidates of the runs `rows` in the incumbent's place, with what they won by."""
+    old = incumbent.seen
+    old.expected_within[rows] = old.within(rows)
+    old.total[rows], old.squares[rows] = won.total[rows], won.squares[rows]
+    old.count[rows] = won.count[rows]
+    incumbent.rounds[rows] = incumbent.fresh_total[rows] = 0
+    incumbent.wealths[rows] = 1

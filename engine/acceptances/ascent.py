@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..acceptance import Evidence, Outcome, Verdict, Wave
-from .climbed import GRID, Ended, Mean, Past, sums, verdict
-from .drawing import Draws
+from ..acceptance import Evidence, Outcome, Scores, Verdict, Wave
+from .climbed import GRID, Ended, Mean, Past, verdict
+from .drawing import Draws, seen
 from .outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ class Ascent:
         self.kept = np.asarray(past.wealth or (past.share,) * (GRID + 1))[None, :]
         self.row = np.array([0])
         self.taken: Counter[str] = Counter()  # outcomes of the candidate that were looked at
-        self.won = np.zeros((1, len(tasks)))
-        self.tried = np.zeros((1, len(tasks)))
+        self.won = seen({}, tasks, past.within)
 
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
@@ -122,17 +122,10 @@ class Ascent:
 
         from .betting import IncumbentBets
 
-        older = {
-            task: self.evidence.incumbent.get(task, ())[: self.past.selected.get(task, 0)]
-            for task in self.tasks
-        }
-        total, count = sums(older, self.tasks)
-        head = {
-            task: self.evidence.head.get(task, ())[: self.past.head_seen.get(task, 0)]
-            for task in self.tasks
-        }
-        self.head_total, self.head_count = sums(head, self.tasks)
-        incumbent = IncumbentBets(total, count, self.mu, self.policy.gain)
+        evidence, past = self.evidence, self.past
+        older = _first(evidence.incumbent, past.selected)
+        self.head = seen(_first(evidence.head, past.head_seen), self.tasks, past.within)
+        incumbent = IncumbentBets(seen(older, self.tasks, past.within), self.mu, self.policy.gain)
         for _ in range(rounds):
             self._settle_round(incumbent)
         return incumbent
@@ -142,8 +135,7 @@ class Ascent:
         from .betting import CandidateBets
 
         return CandidateBets(
-            self.incumbent.total + self.head_total + self.won,
-            self.incumbent.count + self.head_count + self.tried,
+            self.incumbent.seen + self.head + self.won,
             self.mu,
             self.policy.gain,
             self.policy.drift,
@@ -171,8 +163,7 @@ class Ascent:
             return False
         bets.settle(self.row, np.array([task]), np.array([outcome]))
         self.taken[name] += 1
-        self.won[0, task] += outcome
-        self.tried[0, task] += 1
+        self.won.add_draw(self.row, np.array([task]), np.array([outcome]))
         return True
 
     def _wealth(self, bets: CandidateBets) -> float:
@@ -190,6 +181,11 @@ class Ascent:
         episodes = sum(float(one.draws[0]) for one in parts)
         total = sum(float(one.draws[0]) * float(one.mean(self.row)[0]) for one in parts)
         return Mean(total / max(episodes, 1.0), max(episodes, 1.0))
+
+    @property
+    def within(self) -> float:
+        """The share of the variance within tasks, as the version in use showed it."""
+        return float(self.incumbent.seen.within(self.row)[0])
 
     def used(self) -> Mean:
         """Return the mean of the version in use."""
@@ -239,3 +235,8 @@ class Ascent:
     ) -> Verdict:
         ended = Ended(outcome, bets, ours, theirs, wealth, promising)
         return verdict(self, ended)
+
+
+def _first(scores: Scores, numbers: Mapping[str, int]) -> Scores:
+    """Return the first outcomes of each task, as many as `numbers` says."""
+    return {task: scores.get(task, ())[:number] for task, number in numbers.items()}

@@ -37,9 +37,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .drawing import WITHIN
+
 Array = NDArray[np.float64]
 
-PRIOR_STRENGTH = 1.0  # a + b of the Beta prior of task means; fitted to real repeats: 1.05
+WITHIN_WEIGHT = 10.0  # repeats that this guess weighs
+UNKNOWN_VARIANCE = 0.12  # of an outcome about the guess, before there is any
+SMALLEST_VARIANCE = 0.01
+USUAL_VARIANCE = 0.1  # of an outcome about its guess, as real repeats show it
+# bets against the incumbent, by gain / variance: such a bet pays most where bet * episodes is equal
+# on both sides, and the incumbent has 1.5 to 10 times the candidate's; 0 bounds what is lost
+INCUMBENT_BETS = (0.0, 0.035, 0.07, 0.12, 0.2, 0.35)
+INCUMBENT_WEIGHTS = np.full(len(INCUMBENT_BETS), 1 / len(INCUMBENT_BETS))
+# bets on a candidate, by gain / variance: half of what is growth-optimal for `gain`, because the
+# variance is guessed; and more for large gains, which often come from tasks that are solved at once
+CANDIDATE_BETS = (0.5, 1.4)
+CANDIDATE_WEIGHTS = np.array([2 / 3, 1 / 3])
 LARGEST_LOSS = 0.98  # a single outcome never takes more than this share of the wealth
 MOST_LOG_WEALTH = 30.0  # more is thrown away: exp must not overflow
 MOST_WEALTH = 1e150  # the same of one bet, on the linear scale: products must not overflow
@@ -47,12 +60,102 @@ EXPECTED_DRAWS = 5.0  # what the expected variance of a draw weighs against thos
 MOST_UNEQUAL = 0.2  # of the draws go by spread; more would cap the bets (see `LARGEST_LOSS`)
 
 
-def shrunk(total: Array, count: Array, strength: float = PRIOR_STRENGTH) -> Array:
-    """Return posterior task means, shrunk to the mean over tasks; 1/2 where nothing is known."""
-    known = count.sum(-1, keepdims=True)
-    overall = np.where(known > 0, total.sum(-1, keepdims=True) / np.maximum(known, 1), 0.5)
-    shrunken: Array = (strength * overall + total) / (strength + count)
-    return shrunken
+class Seen:
+    """The outcomes of every task so far, and what they say of the next ones.
+
+    A task mean is guessed by shrinking the task's own mean towards the mean over tasks: more where
+    repeats of a task disagree, hardly where they never do. The ratio of the variance within tasks
+    to that between them would be the best number of repeats to shrink by if the next outcomes
+    were this version's. They are those of a changed one, and a guess that is too sure costs more
+    than one that is not sure enough: we shrink by the third root of that ratio (measured).
+
+    Source: the empirical Bayes estimator of Efron & Morris (1975), "Data analysis using Stein's
+    estimator"; the share is one minus the intraclass correlation of Fisher (1925), by moments.
+
+    Args:
+        total: Sums of the outcomes, (runs, tasks).
+        squares: Sums of their squares.
+        count: Their numbers.
+        within: The share of the variance within tasks that other versions showed, (runs,).
+    """
+
+    def __init__(
+        self, total: Array, squares: Array, count: Array, within: Array | float = WITHIN
+    ) -> None:
+        self.total, self.squares = total.astype(float), squares.astype(float)
+        self.count = count.astype(float)
+        self.expected_within = np.broadcast_to(np.asarray(within, float), len(total)).copy()
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(
+            self.total + other.total,
+            self.squares + other.squares,
+            self.count + other.count,
+            self.expected_within,
+        )
+
+    def add(self, rows: NDArray[Any], outcomes: Array) -> None:
+        """Add one outcome of every task in each of the runs `rows`."""
+        self.total[rows] += outcomes
+        self.squares[rows] += outcomes * outcomes
+        self.count[rows] += 1
+
+    def add_draw(self, rows: NDArray[Any], task: NDArray[Any], outcome: Array) -> None:
+        """Add one outcome of one task in each of the runs `rows`."""
+        self.total[rows, task] += outcome
+        self.squares[rows, task] += outcome * outcome
+        self.count[rows, task] += 1
+
+    def overall(self, rows: NDArray[Any]) -> Array:
+        """Return the mean over all outcomes; 1/2 where there are none."""
+        number = self.count[rows].sum(-1)
+        mean: Array = np.where(number > 0, self.total[rows].sum(-1) / np.maximum(number, 1), 0.5)
+        return mean
+
+    def within(self, rows: NDArray[Any]) -> Array:
+        """Return the share of the variance within tasks, in (0, 1)."""
+        total, squares, count = self.total[rows], self.squares[rows], self.count[rows]
+        inside = (squares - total * total / np.maximum(count, 1)).sum(-1)
+        repeats = np.maximum(count - 1, 0).sum(-1)
+        around = self._around(rows)
+        known = around > 1e-9
+        seen = np.where(known, inside / np.maximum(around, 1e-9), 0.0)
+        weight = WITHIN_WEIGHT + np.where(known, repeats, 0.0)
+        share: Array = (WITHIN_WEIGHT * self.expected_within[rows] + seen) / weight
+        return np.clip(share, 0.02, 0.98)
+
+    def guesses(self, rows: NDArray[Any]) -> tuple[Array, Array]:
+        """Return the guessed task means, (rows, tasks), and what they shrink by: repeats."""
+        within = self.within(rows)
+        strength: Array = np.cbrt(within / (1 - within))
+        prior = (strength * self.overall(rows))[:, None]
+        guess: Array = (prior + self.total[rows]) / (strength[:, None] + self.count[rows])
+        return guess, strength
+
+    def variance(self, rows: NDArray[Any]) -> Array:
+        """Return the expected variance of the next outcome about its guess, mean over tasks."""
+        within = self.within(rows)
+        strength = (within / (1 - within))[:, None]
+        unsure = 1 + (1 / (strength + self.count[rows])).mean(-1)
+        expected = np.maximum(self._around(rows) * within * unsure, SMALLEST_VARIANCE)
+        known = self.count[rows].sum(-1) > 0
+        variance: Array = np.where(known, expected, UNKNOWN_VARIANCE)
+        return variance
+
+    def _around(self, rows: NDArray[Any]) -> Array:
+        """Return the variance of all outcomes about the overall mean."""
+        number = np.maximum(self.count[rows].sum(-1), 1)
+        around: Array = self.squares[rows].sum(-1) / number - self.overall(rows) ** 2
+        return np.maximum(around, 0.0)
+
+
+def aimed(gain: float, variance: Array) -> Array:
+    """Return the gain to bet on: `gain`, down to half of it where outcomes hardly vary.
+
+    What it takes to find a gain grows with variance / gain ** 2: there, smaller ones cost no more.
+    """
+    sought: Array = gain * np.clip(np.sqrt(2 * variance / USUAL_VARIANCE), 0.5, 1.0)
+    return sought
 
 
 def centres(guess: Array, mean: Array, spread: Array, mu: Array) -> Array:
@@ -76,9 +179,9 @@ def centres(guess: Array, mean: Array, spread: Array, mu: Array) -> Array:
     return result
 
 
-def log_mixture(wealths: Array) -> Array:
-    """Return the log of the mean over the bets on axis 1."""
-    mixed: Array = np.log(np.maximum(wealths.mean(1), 1e-300))
+def log_mixture(wealths: Array, weights: Array) -> Array:
+    """Return the log of the weighted mean over the bets on axis 1."""
+    mixed: Array = np.log(np.maximum(np.einsum("rbg,b->rg", wealths, weights), 1e-300))
     return mixed
 
 
@@ -86,40 +189,38 @@ class IncumbentBets:
     """The bets that the incumbent's mean is below each value of the nuisance, round by round.
 
     Args:
-        total: Sums of older outcomes per task, (runs, tasks); they only form the first guess.
-        count: Their numbers.
+        older: Outcomes that only form the first guesses, because they were selected.
         mu: Values of the nuisance, (runs, grid) or (1, grid) for all runs alike.
         gain: The true gain that the bets are made for.
     """
 
-    def __init__(self, total: Array, count: Array, mu: Array, gain: float) -> None:
-        self.mu = mu
-        self.total, self.count = total.astype(float), count.astype(float)
-        self.fresh_total = np.zeros(len(total))
-        self.rounds = np.zeros(len(total))
-        # a bet pays most where bet * episodes is equal on both sides: the incumbent's are smaller
-        # as it has several times the candidate's episodes
-        self.bets = np.minimum(np.array([0.5, 1.2, 3.0]) * gain, LARGEST_LOSS)
-        self.wealths = np.ones((len(total), len(self.bets), mu.shape[1]))
+    def __init__(self, older: Seen, mu: Array, gain: float) -> None:
+        self.mu, self.gain = mu, gain
+        self.seen = older
+        self.fresh_total = np.zeros(len(older.total))
+        self.rounds = np.zeros(len(older.total))
+        self.wealths = np.ones((len(older.total), len(INCUMBENT_BETS), mu.shape[1]))
 
     def settle(self, rows: NDArray[Any], outcomes: Array) -> None:
         """Settle a round: one outcome of every task in each of the runs `rows`."""
-        guess = shrunk(self.total[rows], self.count[rows])[:, None, :]
+        guess = self.seen.guesses(rows)[0][:, None, :]
         spread = (guess * (1 - guess)).mean(-1, keepdims=True)
         mu = self.mu[rows, :, None] if len(self.mu) > 1 else self.mu[:, :, None]
         centre = centres(guess, guess.mean(-1, keepdims=True), spread, mu)
         edge = outcomes[:, None, :] - centre
-        for index, bet in enumerate(self.bets):
+        variance = self.seen.variance(rows)
+        scale = (aimed(self.gain, variance) / variance)[:, None, None]
+        for index, share in enumerate(INCUMBENT_BETS):
+            bet = np.minimum(share * scale, LARGEST_LOSS)
             grown = self.wealths[rows, index] * (1 - bet * edge).prod(-1)
             self.wealths[rows, index] = np.minimum(grown, MOST_WEALTH)
-        self.total[rows] += outcomes
-        self.count[rows] += 1
+        self.seen.add(rows, outcomes)
         self.fresh_total[rows] += outcomes.mean(-1)
         self.rounds[rows] += 1
 
     def log_wealth(self, rows: NDArray[Any]) -> Array:
         """Return the log wealth of the runs `rows` at each value of the nuisance."""
-        return log_mixture(self.wealths[rows])
+        return log_mixture(self.wealths[rows], INCUMBENT_WEIGHTS)
 
     def mean(self, rows: NDArray[Any]) -> Array:
         """Return the incumbent's mean score over the settled rounds."""
@@ -142,37 +243,34 @@ class CandidateBets:
     """The bets on one candidate in each of many runs, one draw at a time.
 
     Args:
-        total: Sums of the incumbent's outcomes per task, (runs, tasks).
-        count: Their numbers.
+        seen: Outcomes that form the first guesses; not changed.
         mu: Values of the nuisance, (runs, grid) or (1, grid); the candidate must beat them by
             `drift`.
         gain: The true gain that the bets are made for.
     """
 
-    def __init__(
-        self, total: Array, count: Array, mu: Array, gain: float, drift: float = 0.0
-    ) -> None:
-        self.tasks = total.shape[-1]
+    def __init__(self, seen: Seen, mu: Array, gain: float, drift: float = 0.0) -> None:
+        runs, self.tasks = seen.total.shape
+        every = np.arange(runs)
         self.mu = np.minimum(mu + drift, 1.0)
-        self.start = shrunk(total, count)
+        self.start, self._strength = seen.guesses(every)
         self.chances = draw_chances(self.start)
-        self._overall = self.start.mean(-1)  # what guesses shrink to
-        self.variance = np.maximum((self.start * (1 - self.start)).mean(-1), 0.01)
+        self._overall = seen.overall(every)  # what guesses shrink to
+        self.variance = seen.variance(every)
         cap = LARGEST_LOSS / (1 / (self.tasks * self.chances)).max(-1)
-        # growth-optimal for somewhat less than `gain`, and for twice as much: large gains, which
-        # often come from tasks that are solved at once, are found after half the draws
-        wanted = np.stack([0.7 * gain / self.variance, 2.0 * gain / self.variance], -1)
+        self.gain = aimed(gain, self.variance)
+        wanted = np.outer(self.gain / self.variance, CANDIDATE_BETS)
         self.bets: Array = np.minimum(wanted, cap[:, None])
-        self.wealths = np.ones((len(total), self.bets.shape[1], mu.shape[1]))
-        self._total, self._count = total.astype(float), count.astype(float)
+        self.wealths = np.ones((runs, len(CANDIDATE_BETS), mu.shape[1]))
+        self._total, self._count = seen.total.copy(), seen.count.copy()
         self._guess = self.start.copy()
         self._mean = self.start.mean(-1)
         self._spread = (self.start * (1 - self.start)).mean(-1)
-        self.draws = np.zeros(len(total))
-        self._sum = np.zeros(len(total))
-        self._squares = np.zeros(len(total))
+        self.draws = np.zeros(runs)
+        self._sum = np.zeros(runs)
+        self._squares = np.zeros(runs)
         # of departures from the first guesses; a gain that sits in few tasks varies by itself
-        self._expected = np.maximum(self.variance, gain * (1 - min(gain, 0.9)))
+        self._expected = np.maximum(self.variance, self.gain * (1 - np.minimum(self.gain, 0.9)))
 
     def settle(self, rows: NDArray[Any], task: NDArray[Any], outcome: Array) -> None:
         """Settle one draw in each of the runs `rows`: `task` was drawn and gave `outcome`."""
@@ -193,8 +291,9 @@ class CandidateBets:
         self._total[rows, task] += outcome
         self._count[rows, task] += 1
         before = self._guess[rows, task]
-        after = (PRIOR_STRENGTH * self._overall[rows] + self._total[rows, task]) / (
-            PRIOR_STRENGTH + self._count[rows, task]
+        strength = self._strength[rows]
+        after = (strength * self._overall[rows] + self._total[rows, task]) / (
+            strength + self._count[rows, task]
         )
         self._guess[rows, task] = after
         self._mean[rows] += (after - before) / self.tasks
@@ -204,15 +303,16 @@ class CandidateBets:
         """Improve the guesses by a round of the incumbent's outcomes."""
         self._total[rows] += outcomes
         self._count[rows] += 1
-        prior = PRIOR_STRENGTH * self._overall[rows, None]
-        guess = (prior + self._total[rows]) / (PRIOR_STRENGTH + self._count[rows])
+        strength = self._strength[rows, None]
+        prior = strength * self._overall[rows, None]
+        guess = (prior + self._total[rows]) / (strength + self._count[rows])
         self._guess[rows] = guess
         self._mean[rows] = guess.mean(-1)
         self._spread[rows] = (guess * (1 - guess)).mean(-1)
 
     def log_wealth(self, rows: NDArray[Any]) -> Array:
         """Return the log wealth of the runs `rows` at each value of the nuisance."""
-        return log_mixture(self.wealths[rows])
+        return log_mixture(self.wealths[rows], CANDIDATE_WEIGHTS)
 
     def spread(self, rows: NDArray[Any]) -> Array:
         """Return the variance of one draw, as far as it is known: what was expected, and seen."""
@@ -255,7 +355,23 @@ def combined(incumbent: Array, candidate: Array, kept: Array, staked: Array | fl
     return smallest(incumbent + np.log(np.maximum(after, 1e-300)))
 
 
-def futile(estimate: Array, variance: Array, gain: float, miss: float) -> NDArray[np.bool_]:
+def known(
+    incumbent: Array, mu: Array, candidate: Array, kept: Array, staked: Array | float
+) -> Array:
+    """Return the log wealth that `combined` would come to if the incumbent's mean were known.
+
+    Args:
+        incumbent: Its observed mean, (runs,).
+        mu: The grid, (runs, grid) or (1, grid).
+        candidate, kept, staked: See `combined`.
+    """
+    after = kept * (1 - staked + staked * np.exp(np.minimum(candidate, MOST_LOG_WEALTH)))
+    nearest = np.abs(mu - incumbent[:, None]).argmin(-1)[:, None]
+    wealth: Array = np.log(np.maximum(np.take_along_axis(after, nearest, -1)[:, 0], 1e-300))
+    return wealth
+
+
+def futile(estimate: Array, variance: Array, gain: Array, miss: float) -> NDArray[np.bool_]:
     """Tell where the outcomes speak against a true gain of `gain`, by 1 / `miss` to one.
 
     The lower boundary of Wald's sequential probability ratio test of `gain` against none, on the

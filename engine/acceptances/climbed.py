@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance import Evidence, Outcome, Verdict
-from .drawing import clipped, tasks_key
+from .drawing import WITHIN, clipped, tasks_key
 
 if TYPE_CHECKING:
     from .ascent import Ascent
@@ -36,6 +36,7 @@ class Past:
     head_seen: Mapping[str, int] = field(default_factory=dict)  # outcomes that made it promising
     selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
     asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
+    within: float = WITHIN  # share of the variance within tasks, as earlier versions showed
 
     @property
     def head_json(self) -> list[float] | None:
@@ -60,20 +61,8 @@ class Past:
             head_seen=last["head_seen"] if head else {},
             selected=last["selected"],
             asked=last["asked"],
+            within=last["within"],
         )
-
-
-def sums(
-    scores: Mapping[str, tuple[float | None, ...]], tasks: tuple[str, ...]
-) -> tuple[Array, Array]:
-    """Return the sums of the scored outcomes of each task, and their numbers."""
-    import numpy as np
-
-    known = [[one for one in scores.get(task, ()) if one is not None] for task in tasks]
-    return (
-        np.array([[sum(outcomes) for outcomes in known]], dtype=float),
-        np.array([[len(outcomes) for outcomes in known]], dtype=float),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +148,7 @@ def _details(climb: Ascent, ended: Ended) -> Mapping[str, Any]:
         "rounds": int(climb.incumbent.rounds[0]),
         "tasks_key": tasks_key(climb.tasks),
         "asked": asked,
+        "within": climb.within,
         "selected": dict(climb.past.selected),
         # less wealth than there is is always safe: rounded down
         "wealth": [float(f"{value * (1 - 1e-4):.4g}") for value in kept],

@@ -7,6 +7,14 @@ import random
 from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from ..acceptance import Scores
+
+if TYPE_CHECKING:
+    from .betting import Seen
+
+WITHIN = 0.5  # share of the variance of outcomes that lies within tasks; real repeats: 0.51
 
 
 class Draws:
@@ -39,3 +47,18 @@ def tasks_key(tasks: Sequence[str]) -> str:
 def clipped(score: float) -> float:
     """Return an estimate within the range of scores."""
     return min(1.0, max(0.0, float(score)))
+
+
+def seen(scores: Scores, tasks: Sequence[str], within: float) -> Seen:
+    """Return the scored outcomes of these tasks as the bets take them."""
+    import numpy as np
+
+    from .betting import Seen
+
+    known = [[one for one in scores.get(task, ()) if one is not None] for task in tasks]
+    return Seen(
+        np.array([[sum(outcomes) for outcomes in known]], dtype=float),
+        np.array([[sum(one * one for one in outcomes) for outcomes in known]], dtype=float),
+        np.array([[len(outcomes) for outcomes in known]], dtype=float),
+        within,
+    )

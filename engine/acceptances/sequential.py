@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..acceptance import Evidence, Outcome, Verdict, Wave
 from ..errors import ConfigError
 from ..statistics import check_tasks
-from .drawing import Draws, clipped, tasks_key
+from .drawing import WITHIN, Draws, clipped, seen, tasks_key
 from .outcomes import Outcomes
 from .spending import check_budget, stake, unspent
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .betting import Array, CandidateBets, IncumbentBets
 
 FEWEST_DRAWS = 10  # before futility is judged
+FIRST_WAVE = 24  # candidate episodes: many proposals are futile by then
 GRID = 200  # steps of the nuisance parameter between 0 and 1
 
 
@@ -40,10 +41,11 @@ class Sequential:
     The episodes of a step are drawn, with known chances, in an order that the run's seed fixes.
     The outcomes are looked at one by one in that order, so that neither the size of the waves nor
     concurrency can change a decision: they only change what is spent beyond it (and, where tasks
-    keep failing, which of them are found to). The incumbent keeps its outcomes and gets twice as
-    many episodes as the longest step, and `ratio` times as many once it has outlived a proposal
-    or more. Those that won its own acceptance serve as guesses
-    only: its score is re-estimated on fresh ones.
+    keep failing, which of them are found to). The incumbent keeps its outcomes. It gets at least
+    2.5 / gain ** 2 episodes, fewer where outcomes hardly vary; twice as many as the longest step,
+    more the more proposals it has outlived; and up to `ratio` times as many where they alone keep
+    a proposal from being accepted. Those that won its own acceptance serve as guesses only: its
+    score is re-estimated on fresh ones. Where outcomes hardly vary, smaller gains are looked for.
 
     Source: see `betting` for the test. The wealth of one gambler over all steps: Ramdas, Grünwald,
     Vovk & Shafer (2023), "Game-theoretic statistics and safe anytime-valid inference".
@@ -53,7 +55,7 @@ class Sequential:
     steps: int = 10  # planned proposals of the run; more are possible at ever smaller stakes
     gain: float = 0.1  # the true gain that is worth finding; smaller ones take gain ** -2 episodes
     miss: float = 0.1  # chance to give up a true `gain` as futile
-    episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 2.5 / gain ** 2
+    episodes: int = 0  # most candidate episodes of a step; 0: enough for `gain`, 4 / gain ** 2
     wave: int = 64  # most candidate episodes at once
     ratio: float = 4.0  # most episodes of the incumbent per candidate episode of the longest step
     drift: float = 0.0  # how far the provider's mean may move by itself
@@ -82,16 +84,25 @@ class Sequential:
     @property
     def longest(self) -> int:
         """The most candidate episodes that a step takes."""
-        return self.episodes or math.ceil(2.5 / self.gain**2)
+        return self.episodes or math.ceil(4 / self.gain**2)
 
-    def rounds(self, draw: int, tasks: int, held: int) -> int:
+    def rounds(self, draw: int, tasks: int, held: int, variance: float) -> int:
         """Return the rounds of the incumbent that must have been looked at before draw `draw`.
 
         Repeats of the incumbent are paid once and used by every later step until it is replaced:
         the more proposals it has outlived (`held`), the more of them it is worth.
+
+        Args:
+            variance: Of an outcome about its guess.
         """
-        ratio = min(self.ratio, 2.0 + 2.0 * held)
-        return math.ceil(ratio * max(draw, self.longest // 10) / tasks)
+        unsure = _unsure(variance)
+        ratio = min(self.ratio, 1 + unsure + held / 2)
+        return math.ceil(max(unsure * 2.5 / self.gain**2, ratio * draw) / tasks)
+
+    def most_rounds(self, draws: int, tasks: int, variance: float) -> int:
+        """Return the rounds that the incumbent gets where it alone keeps a candidate waiting."""
+        ratio = self.ratio * (1 + _unsure(variance)) / 2
+        return math.ceil(ratio * max(draws, FIRST_WAVE) / tasks)
 
     def judge(self, evidence: Evidence) -> Wave | Verdict:
         check_tasks(evidence.tasks)
@@ -125,24 +136,31 @@ class _Hand:
 
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
-        needed = max(self._rounds(0), self.past.rounds)
-        lacking = self._lacking_rounds(needed)
-        if lacking is not None:
-            return lacking
-        incumbent, candidate = self._sit_down(needed)
+        incumbent = self._sit_down()
+        while incumbent.rounds[0] < (needed := self._rounds(incumbent)):
+            lacking = self._lacking_round(incumbent, needed)
+            if lacking is not None:
+                return lacking
+            self._settle_round(incumbent)
+        candidate = self._bets(incumbent)
         level = math.log(1 / self.policy.alpha)
         wealth = -math.inf
         for draw in range(self.policy.longest):
-            while incumbent.rounds[0] < self._rounds(draw):
-                if self._lacking_rounds(int(incumbent.rounds[0]) + 1) is not None:
-                    return self._wave(candidate, draw, wealth)
+            while incumbent.rounds[0] < self._rounds(incumbent, draw):
+                if self._lacking_round(incumbent) is not None:
+                    return self._wave(incumbent, candidate, draw, wealth)
                 candidate.learn(self.row, self._settle_round(incumbent))
             task = self.draws.task(draw)
             outcome = self.ours.get(self.tasks[task], self.taken[self.tasks[task]])
             if outcome is None:
-                return self._wave(candidate, draw, wealth)
+                return self._wave(incumbent, candidate, draw, wealth)
             self._settle_draw(candidate, task, outcome)
-            wealth = self._wealth(incumbent, candidate)
+            while self._waits(incumbent, candidate):
+                lacking = self._lacking_round(incumbent)
+                if lacking is not None:
+                    return lacking
+                candidate.learn(self.row, self._settle_round(incumbent))
+            wealth = self._wealth(candidate)
             if wealth >= level:
                 return self._verdict("better", incumbent, candidate, wealth)
             if draw + 1 >= FEWEST_DRAWS and self._futile(incumbent, candidate):
@@ -151,26 +169,27 @@ class _Hand:
 
     # -- playing --------------------------------------------------------------------------
 
-    def _sit_down(self, rounds: int) -> tuple[IncumbentBets, CandidateBets]:
-        import numpy as np
+    def _sit_down(self) -> IncumbentBets:
+        """Settle the rounds that earlier steps looked at."""
+        from .betting import IncumbentBets
 
-        from .betting import CandidateBets, IncumbentBets
-
-        older = [
-            [score for score in self.evidence.incumbent.get(task, ())[:skip] if score is not None]
-            for task, skip in ((task, self.past.selected.get(task, 0)) for task in self.tasks)
-        ]
-        total = np.array([[sum(scores) for scores in older]], dtype=float)
-        count = np.array([[len(scores) for scores in older]], dtype=float)
-        incumbent = IncumbentBets(total, count, self.mu, self.policy.gain)
-        for _ in range(rounds):
+        won = {
+            task: self.evidence.incumbent.get(task, ())[:number]
+            for task, number in self.past.selected.items()
+        }
+        older = seen(won, self.tasks, self.past.within)
+        incumbent = IncumbentBets(older, self.mu, self.policy.gain)
+        for _ in range(self.past.rounds):
             self._settle_round(incumbent)
-        candidate = CandidateBets(
-            incumbent.total, incumbent.count, self.mu, self.policy.gain, self.policy.drift
-        )
+        return incumbent
+
+    def _bets(self, incumbent: IncumbentBets) -> CandidateBets:
+        from .betting import CandidateBets
+
+        candidate = CandidateBets(incumbent.seen, self.mu, self.policy.gain, self.policy.drift)
         seed = f"{self.evidence.seed}/{self.evidence.step}"
         self.draws = Draws(seed, candidate.chances[0].tolist())
-        return incumbent, candidate
+        return candidate
 
     def _settle_round(self, incumbent: IncumbentBets) -> Array:
         import numpy as np
@@ -187,14 +206,29 @@ class _Hand:
         candidate.settle(self.row, np.array([task]), np.array([outcome]))
         self.taken[self.tasks[task]] += 1
 
-    def _rounds(self, draw: int) -> int:
-        return self.policy.rounds(draw, len(self.tasks), self.past.held)
+    def _rounds(self, incumbent: IncumbentBets, draw: int = 0) -> int:
+        variance = float(incumbent.seen.variance(self.row)[0])
+        return self.policy.rounds(draw, len(self.tasks), self.past.held, variance)
 
-    def _wealth(self, incumbent: IncumbentBets, candidate: CandidateBets) -> float:
+    def _wealth(self, candidate: CandidateBets) -> float:
         from .betting import combined
 
         bet = candidate.log_wealth(self.row)
         return float(combined(self.incumbent_wealth, bet, self.kept, self.past.staked)[0])
+
+    def _waits(self, incumbent: IncumbentBets, candidate: CandidateBets) -> bool:
+        """Whether the candidate would be accepted if the incumbent's mean were known."""
+        from .betting import known
+
+        level = math.log(1 / self.policy.alpha)
+        if self._wealth(candidate) >= level:
+            return False
+        draws, variance = int(candidate.draws[0]), float(candidate.variance[0])
+        most = self.policy.most_rounds(draws, len(self.tasks), variance)
+        if incumbent.rounds[0] >= most:
+            return False
+        mean, bet = incumbent.mean(self.row), candidate.log_wealth(self.row)
+        return bool(known(mean, self.mu, bet, self.kept, self.past.staked)[0] >= level)
 
     def _gain(self, incumbent: IncumbentBets, candidate: CandidateBets) -> tuple[float, float]:
         """Return the estimated gain and its variance."""
@@ -210,23 +244,35 @@ class _Hand:
         from .betting import futile
 
         estimate, variance = self._gain(incumbent, candidate)
-        boundary = futile(
-            np.array(estimate), np.array(variance), self.policy.gain, self.policy.miss
-        )
+        boundary = futile(np.array(estimate), np.array(variance), candidate.gain, self.policy.miss)[
+            0
+        ]
         return bool(boundary)
 
     # -- asking ---------------------------------------------------------------------------
 
-    def _lacking_rounds(self, rounds: int) -> Wave | frozenset[str] | None:
-        wanted = dict.fromkeys(self.tasks, rounds)
-        hopeless = self.theirs.hopeless(wanted)
-        missing = self.theirs.missing(wanted)
-        return hopeless or (Wave(candidate=(), incumbent=missing) if missing else None)
+    def _lacking_round(
+        self, incumbent: IncumbentBets, needed: int = 0
+    ) -> Wave | frozenset[str] | None:
+        """Return None if the next round is there, or else ask it, and more up to `needed`.
 
-    def _wave(self, candidate: CandidateBets, draw: int, wealth: float) -> Wave | frozenset[str]:
+        At most twice what there is: how much is needed hangs on how far repeats agree.
+        """
+        have = int(incumbent.rounds[0])
+        following = dict.fromkeys(self.tasks, have + 1)
+        if not self.theirs.missing(following):
+            return None
+        most = max(2 * have, math.ceil(self.policy.wave / len(self.tasks)), have + 1)
+        wanted = dict.fromkeys(self.tasks, max(min(needed, most), have + 1))
+        hopeless = self.theirs.hopeless(following)
+        return hopeless or Wave(candidate=(), incumbent=self.theirs.missing(wanted))
+
+    def _wave(
+        self, incumbent: IncumbentBets, candidate: CandidateBets, draw: int, wealth: float
+    ) -> Wave | frozenset[str]:
         end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
         wanted = Counter(self.tasks[self.draws.task(i)] for i in range(end))
-        rounds = max(self.past.rounds, self._rounds(end - 1))
+        rounds = max(int(incumbent.rounds[0]), self._rounds(incumbent, end - 1))
         every = dict.fromkeys(self.tasks, rounds)
         hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
         if hopeless:
@@ -237,8 +283,8 @@ class _Hand:
         """Return how many more draws to ask: half of what the boundary seems to be away."""
         most = min(self.policy.wave, self.policy.longest)
         if draw == 0:
-            return min(most, max(16, self.policy.longest // 8))
-        growth = self.policy.gain**2 / (2 * float(candidate.variance[0]))
+            return min(most, FIRST_WAVE)
+        growth = float(candidate.gain[0] ** 2 / (2 * candidate.spread(self.row)[0]))
         away = (math.log(1 / self.policy.alpha) - wealth) / growth if wealth > -math.inf else most
         return min(most, max(8, math.ceil(away / 2)))
 
@@ -265,7 +311,7 @@ class _Hand:
         fresh = sum(self._fresh(task) for task in self.evidence.tasks)
         return Verdict(
             outcome=outcome,
-            reason=self._reason(outcome, estimate, half, int(candidate.draws[0])),
+            reason=self._reason(outcome, estimate, half, candidate),
             incumbent_score=incumbent_score,
             candidate_score=candidate_score,
             incumbent_low=clipped(incumbent_score - sides[1]),
@@ -284,19 +330,21 @@ class _Hand:
         # before the first step the incumbent was run once
         return max(0, len(self.evidence.incumbent.get(task, ())) - self.past.asked.get(task, 1))
 
-    def _reason(self, outcome: Outcome, estimate: float, half: float, draws: int) -> str:
-        seen = (
-            f"{100 * estimate:+.1f} ± {100 * half:.1f} points after {draws} episodes"
-            f" on {len(self.tasks)} tasks"
+    def _reason(
+        self, outcome: Outcome, estimate: float, half: float, candidate: CandidateBets
+    ) -> str:
+        found = (
+            f"{100 * estimate:+.1f} ± {100 * half:.1f} points after"
+            f" {int(candidate.draws[0])} episodes on {len(self.tasks)} tasks"
         )
         left_out = len(self.evidence.tasks) - len(self.tasks)
         if left_out:
-            seen += f" ({left_out} left out: their episodes failed)"
-        wanted = f"{100 * self.policy.gain:g} points"
+            found += f" ({left_out} left out: their episodes failed)"
+        wanted = f"{100 * float(candidate.gain[0]):.0f} points"
         return {
-            "better": f"{seen}: an improvement",
-            "not_better": f"{seen}: a gain of {wanted} is implausible",
-            "not_enough_evidence": f"{seen}: not enough evidence within the episodes of a step",
+            "better": f"{found}: an improvement",
+            "not_better": f"{found}: a gain of {wanted} is implausible",
+            "not_enough_evidence": f"{found}: not enough evidence within the episodes of a step",
         }[outcome]
 
     def _details(
@@ -316,6 +364,7 @@ class _Hand:
             "draws": int(candidate.draws[0]),
             "rounds": int(incumbent.rounds[0]),
             "held": self.past.held,
+            "within": float(incumbent.seen.within(self.row)[0]),
             "tasks_key": tasks_key(self.tasks),
             "asked": {t: len(self.evidence.incumbent.get(t, ())) for t in self.evidence.tasks},
         }
@@ -341,6 +390,7 @@ class _Past:
     staked: float  # the share of the wealth that is bet on this candidate
     selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
     asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
+    within: float = WITHIN  # share of the variance within tasks, as earlier versions showed
 
     @classmethod
     def of(cls, evidence: Evidence, tasks: tuple[str, ...], policy: Sequential) -> _Past:
@@ -367,7 +417,14 @@ class _Past:
             staked=staked,
             selected=last["selected"],
             asked=last["asked"],
+            within=last["within"],
         )
+
+
+def _unsure(variance: float) -> float:
+    from .betting import USUAL_VARIANCE
+
+    return min(1.0, variance / USUAL_VARIANCE)
 
 
 def _undecided(evidence: Evidence, reason: str) -> Verdict:

@@ -126,9 +126,39 @@ def test_the_incumbent_keeps_its_outcomes_over_rejected_steps() -> None:
 def test_an_incumbent_that_outlives_proposals_gets_more_repeats_and_a_new_one_few() -> None:
     sequential = Sequential(gain=0.1)
 
-    rounds = [sequential.rounds(50, 20, held) for held in range(5)]
+    rounds = [sequential.rounds(200, 20, held, variance=0.1) for held in range(6)]
 
-    assert rounds == [5, 10, 10, 10, 10]  # 2 and then 4 episodes for each of 50 draws
+    assert rounds == [20, 25, 30, 35, 40, 40]  # 2 to 4 episodes for each of 200 draws
+
+
+def test_an_incumbent_whose_outcomes_hardly_vary_needs_few_repeats() -> None:
+    sequential = Sequential(gain=0.1)
+
+    assert sequential.rounds(0, 20, 0, variance=0.1) == 13  # 250 episodes
+    assert sequential.rounds(0, 20, 0, variance=0.01) == 2
+
+
+def test_agreeing_repeats_lead_to_smaller_gains_and_fewer_rounds() -> None:
+    solved = {f"task-{i:03}": float(i % 2) for i in range(100)}
+    better = solved | {f"task-{i:03}": 1.0 for i in range(0, 12, 2)}  # 6 points
+    accepted, rounds = 0, []
+    for seed in range(8):
+        evidence = first_evidence(solved, seed)
+        verdict, _, _ = step(policy("sequential"), evidence, draws(1, solved), draws(2, better))
+        accepted += verdict.accepted
+        rounds.append(verdict.details["rounds"])
+
+    assert accepted >= 5
+    assert max(rounds) <= 8
+
+
+def test_the_incumbent_gets_a_round_where_it_alone_keeps_a_candidate_waiting() -> None:
+    right = dict.fromkeys(MEANS, 1.0)
+    frugal = Sequential(gain=0.3, ratio=8.0)
+
+    _, _, waves = step(frugal, first_evidence(WORSE), draws(1, WORSE), draws(2, right))
+
+    assert any(wave.incumbent and not wave.candidate for wave in waves[1:])
 
 
 def test_rejected_proposals_use_up_the_wealth_and_acceptances_do_not() -> None:
