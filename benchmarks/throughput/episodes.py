@@ -265,10 +265,10 @@ def tools(repeats: int) -> list[str]:
     return lines
 
 
-def workers(repeats: int, *, ray: bool) -> list[str]:
-    """Two workers against one process, on both lanes."""
+def workers(repeats: int, *, ray: bool, lanes: Sequence[bool] = (False, True)) -> list[str]:
+    """Two workers against one process, on both lanes or one of them."""
     groups: list[tuple[str, list[tuple[Arm | None, int, int]]]] = []
-    for fast in (False, True):
+    for fast in lanes:
         count, in_flight = (20_000, 2_000) if fast else (2_000, 512)
         lane = "fast lane" if fast else "fall-back lane"
         arms: list[tuple[Arm | None, int, int]] = [
@@ -336,13 +336,16 @@ def main() -> None:
     parser.add_argument("question", choices=["single", "tools", "workers"])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-ray", action="store_true")
+    parser.add_argument("--lane", choices=["fall-back", "fast"], help="one alone; writes nothing")
     options = parser.parse_args()
     if options.question == "workers":
-        lines = workers(options.repeats, ray=not options.no_ray)
+        lanes = [options.lane == "fast"] if options.lane else [False, True]
+        lines = workers(options.repeats, ray=not options.no_ray, lanes=lanes)
     else:
         lines = {"single": single, "tools": tools}[options.question](options.repeats)
-    file = RESULTS / f"episodes_{options.question}.md"
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if not options.lane:
+        file = RESULTS / f"episodes_{options.question}.md"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
