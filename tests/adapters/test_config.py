@@ -45,12 +45,12 @@ def error(folder: Path, text: str, *overrides: str, **environ: str) -> str:
     return str(caught.value)
 
 
-def test_a_minimal_config_takes_the_papers_settings(folder: Path) -> None:
+def test_a_minimal_config_takes_the_papers_settings_and_a_sound_policy(folder: Path) -> None:
     config = load(folder, MINIMAL)
 
     training = config.training
     assert (training.epochs, training.patience, config.optimizer.actions_per_step) == (10, 10, 3)
-    assert training.acceptance == "paper"
+    assert training.acceptance == "sequential"
     assert config.name == "run"
     assert config.optimizer_model == "openai/gpt-4o-mini"
 

@@ -94,6 +94,7 @@ def write(folder: Path, compare: str, more: str = "") -> Path:
         kind = "numeric"
         [training]
         steps = 2
+        acceptance = "paper"  # asks every task once: no request is repeated
         [store]
         path = '{folder / "runs.db"}'
         [compare]
