@@ -20,7 +20,6 @@ from ...engine.tasks import Task
 from . import wire
 from .bench import Setup
 from .strands import Strands
-from .threads import Threads
 from .wire import BEAT_S, Packed
 
 Send = Callable[[Packed], None]
@@ -43,7 +42,6 @@ class Worker:
 
     async def serve(self, setup: Setup) -> None:
         """Open the bench, say so, and work until `stop`. Says too what it cannot start with."""
-        asyncio.get_running_loop().set_default_executor(Threads())  # the loop is its own
         with self._scope:
             async with Strands() as pulse:
                 pulse.start(self._beat())
