@@ -74,4 +74,4 @@ def _deciding_tasks(config: Config) -> int:
 def _policy_budget(config: Config, steps: int) -> int:
     """Return what the sequential policy may take where no cap says less; a fifth is incumbent's."""
     gain = float(config.training.acceptance_options.get("gain", 0.1))
-    return math.ceil(steps * 2.5 / gain**2 / 0.8)
+    return math.ceil(steps * 4 / gain**2 / 0.8)

@@ -1,6 +1,6 @@
 """Runs the acceptance benchmarks and writes `benchmarks/results/acceptance.md` and its figures.
 
-`python -m benchmarks.acceptance` runs all of it (about 12 minutes on one core, and the quickstart),
+`python -m benchmarks.acceptance` runs all of it (about 20 minutes on one core, and the quickstart),
 `--runs N` with another number of runs a row; `--report` only writes the report from the raw rows.
 """
 
@@ -69,7 +69,7 @@ def draw_power() -> None:
     axes.set_xlabel("candidate episodes for +10 points")
     axes.set_xlim(0)
     axes.invert_yaxis()
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(RAW / "power.svg", metadata={"Date": None})
 
 

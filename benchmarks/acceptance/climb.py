@@ -36,7 +36,7 @@ class Climb:
         self.runs, self.tasks = truth.shape
         self.every = np.arange(self.runs)
         self.mu = Gate.grid(truth)
-        self.incumbent = betting.IncumbentBets(nothing(truth), self.mu, policy.gain)
+        self.incumbent = betting.IncumbentBets(nothing(truth), self.mu, policy.aim)
         self.kept = np.ones_like(self.mu)
         self.promising = np.zeros(self.runs, bool)
         self.head_mean, self.head_episodes = np.zeros(self.runs), np.zeros(self.runs)
@@ -75,7 +75,7 @@ class Climb:
         return betting.CandidateBets(
             self.incumbent.seen + self.head_seen + self.won,
             self.mu,
-            self.policy.gain,
+            self.policy.aim,
             self.policy.drift,
         )
 
@@ -90,7 +90,8 @@ class Climb:
     def _log_ratio(self, rows: Rows, mean: Array, episodes: Array, variance: Array) -> Array:
         theirs, number = self.compared[0][rows], self.compared[1][rows]
         gain = self.policy.gain
-        ratio: Array = gain * (mean - theirs - gain / 2) / (variance * (1 / episodes + 1 / number))
+        spread = np.maximum(variance, self.policy.changed) / episodes + variance / number
+        ratio: Array = gain * (mean - theirs - gain / 2) / spread
         return ratio
 
     def _screen(self, bets: betting.CandidateBets) -> Rows:

@@ -125,7 +125,7 @@ class Ascent:
         evidence, past = self.evidence, self.past
         older = _first(evidence.incumbent, past.selected)
         self.head = seen(_first(evidence.head, past.head_seen), self.tasks, past.within)
-        incumbent = IncumbentBets(seen(older, self.tasks, past.within), self.mu, self.policy.gain)
+        incumbent = IncumbentBets(seen(older, self.tasks, past.within), self.mu, self.policy.aim)
         for _ in range(rounds):
             self._settle_round(incumbent)
         return incumbent
@@ -137,7 +137,7 @@ class Ascent:
         return CandidateBets(
             self.incumbent.seen + self.head + self.won,
             self.mu,
-            self.policy.gain,
+            self.policy.aim,
             self.policy.drift,
         )
 
@@ -198,8 +198,9 @@ class Ascent:
 
     def gain(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> tuple[float, float]:
         """Return the estimated gain and its variance, with the tasks held fixed."""
-        within = float(bets.variance[0])
-        return ours.value - theirs.value, within * (1 / ours.episodes + 1 / theirs.episodes)
+        usual = float(bets.variance[0])
+        changed = max(usual, self.policy.changed)
+        return ours.value - theirs.value, changed / ours.episodes + usual / theirs.episodes
 
     def _log_ratio(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> float:
         """Return the log likelihood ratio of a true gain of `gain` to none."""

@@ -42,7 +42,7 @@ class Climbing:
     """
 
     alpha: float = 0.1  # the chance to accept anything that is not better
-    gain: float = 0.12  # the true gain that screening and bets are made for
+    gain: float = 0.12  # the true gain of one step that the screening is made for
     promote: float = 3.0  # likelihood ratio at which a proposal gets fresh episodes
     give_up: float = 0.5  # likelihood ratio at which it is rolled back
     screen: int = 60  # most episodes of the screening
@@ -76,6 +76,16 @@ class Climbing:
                 f" least {fewest} are needed",
                 key="acceptance.episodes",
             )
+
+    @property
+    def aim(self) -> float:
+        """The true gain that bets are made for: that of several steps together."""
+        return 1.4 * self.gain
+
+    @property
+    def changed(self) -> float:
+        """The variance of outcomes about the guesses that `gain` brings where it solves tasks."""
+        return self.gain * (1 - self.gain)
 
     def rounds(self, fresh: int, tasks: int) -> int:
         """Return the rounds of the version in use that are looked at before fresh draw `fresh`."""
