@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FEWEST_DRAWS = 10  # before futility is judged
 FIRST_WAVE = 24  # candidate episodes: many proposals are futile by then
+SMALLEST_WAVE = 16  # later ones: each waits for its slowest episode
 GRID = 200  # steps of the nuisance parameter between 0 and 1
 
 
@@ -243,11 +244,8 @@ class _Hand:
 
         from .betting import futile
 
-        estimate, variance = self._gain(incumbent, candidate)
-        boundary = futile(np.array(estimate), np.array(variance), candidate.gain, self.policy.miss)[
-            0
-        ]
-        return bool(boundary)
+        estimate, variance = (np.array([one]) for one in self._gain(incumbent, candidate))
+        return bool(futile(estimate, variance, candidate.gain, self.policy.miss)[0])
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -286,7 +284,7 @@ class _Hand:
             return min(most, FIRST_WAVE)
         growth = float(candidate.gain[0] ** 2 / (2 * candidate.spread(self.row)[0]))
         away = (math.log(1 / self.policy.alpha) - wealth) / growth if wealth > -math.inf else most
-        return min(most, max(8, math.ceil(away / 2)))
+        return min(most, max(SMALLEST_WAVE, math.ceil(away / 2)))
 
     # -- answering ------------------------------------------------------------------------
 
@@ -340,7 +338,7 @@ class _Hand:
         left_out = len(self.evidence.tasks) - len(self.tasks)
         if left_out:
             found += f" ({left_out} left out: their episodes failed)"
-        wanted = f"{100 * float(candidate.gain[0]):.0f} points"
+        wanted = f"{100 * float(candidate.gain[0]):.2g} points"
         return {
             "better": f"{found}: an improvement",
             "not_better": f"{found}: a gain of {wanted} is implausible",
