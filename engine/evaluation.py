@@ -40,6 +40,27 @@ class Evaluation:
     episodes: tuple[Episode, ...]  # scored ones, by (task, repeat)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """What ended before of the same: whether too many failed is asked of a wave and these."""
+
+    failed: int = 0
+    ended: int = 0
+    fewest: int = 1  # a share is taken of so many at least: a wave may ask again what failed alone
+
+    def too_many(self, failed: int, ended: int, share: float) -> bool:
+        """Whether `failed` of `ended` episodes more are over `share` of all."""
+        return self.failed + failed > share * max(self.ended + ended, self.fewest)
+
+    def none_scored(self, failed: int, ended: int) -> bool:
+        """Whether there is nothing to go by after `failed` of `ended` episodes more."""
+        all_ended = self.ended + ended
+        return ended == 0 or (self.failed + failed == all_ended >= self.fewest)
+
+
+ALONE = SoFar()
+
+
 @dataclass(slots=True)
 class _Series:
     """One judge's verdicts by task, counted into moments as tasks are closed."""
@@ -86,6 +107,7 @@ class _Tally:
 
     keep: bool
     repeats: int  # episodes of each task; a task with fewer is closed at the end
+    so_far: SoFar
     signal: _Series = field(default_factory=_Series)
     beside: Mapping[str, _Series] = field(
         default_factory=lambda: {"gold": _Series(), "critic": _Series()}
@@ -173,6 +195,7 @@ class Evaluator:
         planned: int,
         repeats: int = 1,
         keep: bool = True,
+        so_far: SoFar = ALONE,
     ) -> Evaluation:
         """Run every (task, repeat) with `parameters` and score it.
 
@@ -180,6 +203,7 @@ class Evaluator:
             planned: How many there are; the tasks are streamed.
             repeats: How many there are of each task; needed where nothing is kept.
             keep: Whether to return scores and episodes; without, memory stays flat.
+            so_far: What this is a further wave of.
 
         Raises:
             EvaluationVoid: Too many episodes failed for the score to mean anything.
@@ -187,7 +211,8 @@ class Evaluator:
             ModelError: The same fatal error came from several episodes.
         """
         try:
-            return await self._evaluate(name, parameters, tasks, planned, _Tally(keep, repeats))
+            tally = _Tally(keep, repeats, so_far)
+            return await self._evaluate(name, parameters, tasks, planned, tally)
         except FuncforgeError as error:
             self._scheduler.stop(error)  # what goes on beside this one must not pay for more
             raise
@@ -216,7 +241,9 @@ class Evaluator:
             for task, repeat in tasks
         )
         with self._batcher.gather(name, parameters.version, tally.take) as gathering:
-            await self._scheduler.run(jobs, parameters, stop=self._watch(name, planned))
+            await self._scheduler.run(
+                jobs, parameters, stop=self._watch(name, planned, tally.so_far)
+            )
             await self._bus.flush()
         if gathering.strays:
             await self._bus.publish(
@@ -226,7 +253,8 @@ class Evaluator:
 
     async def _finish(self, name: str, parameters: Parameters, tally: _Tally) -> Evaluation:
         ended = tally.episodes + tally.failed
-        if tally.failed > self._max_failed_share * ended or tally.episodes == 0:
+        so_far, share = tally.so_far, self._max_failed_share
+        if so_far.too_many(tally.failed, ended, share) or so_far.none_scored(tally.failed, ended):
             raise _void(name, tally.failed, ended, tally.causes, tally.example)
         scores = tally.finish()
         summary = replace(
@@ -259,8 +287,8 @@ class Evaluator:
                 )
             )
 
-    def _watch(self, name: str, planned: int) -> _Watch:
-        return _Watch(name, planned, self._max_failed_share, self._circuit)
+    def _watch(self, name: str, planned: int, so_far: SoFar) -> _Watch:
+        return _Watch(name, planned, self._max_failed_share, self._circuit, so_far)
 
 
 def summarise(
@@ -306,7 +334,7 @@ def _summary(
         run_id="",
         evaluation=evaluation,
         parameters_version=version,
-        score=estimate.score,
+        score=estimate.score if estimate.tasks else 0.0,  # of a wave that failed as a whole
         low=estimate.low,
         high=estimate.high,
         tasks=estimate.tasks,
@@ -324,6 +352,7 @@ class _Watch:
     planned: int
     max_failed_share: float
     circuit: Circuit
+    so_far: SoFar
     failed: int = 0
     ended: int = 0
     in_a_row: int = 0
@@ -341,7 +370,7 @@ class _Watch:
         self.example = self.example or episode.failure.message
         if self.circuit.error is not None:
             return self.circuit.error
-        hopeless = self.failed > self.max_failed_share * self.planned
+        hopeless = self.so_far.too_many(self.failed, self.planned, self.max_failed_share)
         if self.in_a_row >= OUTAGE or (hopeless and self.failed > 2):
             return _void(self.name, self.failed, self.ended, self.causes, self.example)
         return None

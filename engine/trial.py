@@ -8,11 +8,13 @@ from functools import partial
 
 from .acceptance import Acceptance, Evidence, Scores, Verdict, Wave, joined
 from .episode import Episode
-from .evaluation import Evaluation, Evaluator
+from .evaluation import Evaluation, Evaluator, SoFar
 from .parameters import Parameters
 from .tasks import Task, TaskSet
 from .together import together
 from .usage import NO_USAGE, Usage
+
+FEWEST_JUDGED = 20  # episodes that the share of failed ones is taken of, if there are tasks enough
 
 Pairs = Sequence[tuple[str, int]]
 """(task id, repeat)."""
@@ -64,7 +66,9 @@ async def try_candidate(
     while isinstance(answer := acceptance.judge(seen.evidence), Wave):
         number = len(seen.evaluations) + 1
         wave_name = name if number == 1 else f"{name}.{number}"
-        found = await _run_wave(evaluator, answer, wave_name, tasks, incumbent, candidate)
+        found = await _run_wave(
+            evaluator, answer, wave_name, tasks, incumbent, candidate, seen.evidence
+        )
         ours, theirs = found.get("candidate"), found.get("incumbent")
         seen.evidence = replace(
             seen.evidence,
@@ -92,13 +96,19 @@ async def _run_wave(
     tasks: TaskSet,
     incumbent: Parameters,
     candidate: Parameters,
+    evidence: Evidence,
 ) -> Mapping[str, Evaluation]:
     """Run both sides of a wave at once."""
     found: dict[str, Evaluation] = {}
+    before = {"candidate": evidence.candidate, "incumbent": evidence.incumbent}
 
     async def run(side: str, name: str, version: Parameters, pairs: Pairs) -> None:
         found[side] = await evaluator.evaluate(
-            name, version, selected(tasks, pairs), planned=len(pairs)
+            name,
+            version,
+            selected(tasks, pairs),
+            planned=len(pairs),
+            so_far=_so_far(before[side], len(evidence.tasks)),
         )
 
     works = []
@@ -108,6 +118,11 @@ async def _run_wave(
         works.append(partial(run, "incumbent", f"{name}/incumbent", incumbent, wave.incumbent))
     await together(*works)
     return found
+
+
+def _so_far(scores: Scores, tasks: int) -> SoFar:
+    outcomes = [score for repeats in scores.values() for score in repeats]
+    return SoFar(failed=outcomes.count(None), ended=len(outcomes), fewest=min(tasks, FEWEST_JUDGED))
 
 
 def selected(tasks: TaskSet, pairs: Pairs) -> Iterator[tuple[Task, int]]:

@@ -26,6 +26,7 @@ kind = "numeric"
 
 [training]
 patience = 1
+acceptance = "paper"  # asks every task once: a request that comes twice was paid for twice
 
 [models."openai/loopback"]
 context_tokens = 128_000

@@ -110,11 +110,14 @@ async def test_what_no_waiting_cures_is_asked_a_few_times_and_told_once(
     assert asked.total() <= 40  # what was in flight when the third came back
 
 
-async def test_one_refused_question_is_one_failed_episode(tmp_path: Path) -> None:
-    class OneQuestion:
-        def __call__(self, ask: Any) -> Fault | None:
-            return Fault.CONTENT_POLICY if "Problem 7." in ask.question else None
+class OneQuestion:
+    """Refuses one question, whoever asks."""
 
+    def __call__(self, ask: Any) -> Fault | None:
+        return Fault.CONTENT_POLICY if "Problem 7." in ask.question else None
+
+
+async def test_one_refused_question_is_one_failed_episode(tmp_path: Path) -> None:
     async with LoopbackProvider(brain=signing(), faults=OneQuestion()) as provider:
         found = await train(tmp_path, provider, train=30, test=30)
         refused = [entry for entry in provider.ledger if entry.outcome == Fault.CONTENT_POLICY]
@@ -123,6 +126,25 @@ async def test_one_refused_question_is_one_failed_episode(tmp_path: Path) -> Non
     failed = found.value.before.train.failed + found.value.before.test.failed
     assert failed == 1
     assert len({entry.hash for entry in refused}) == len(refused)
+
+
+@pytest.mark.parametrize("policy", ["sequential", "climbing"])
+async def test_a_question_that_is_always_refused_is_left_out_of_a_decision_by_waves(
+    tmp_path: Path, policy: str
+) -> None:
+    # asked again alone, all of a wave fails
+    async with LoopbackProvider(brain=signing(), faults=OneQuestion()) as provider:
+        found = await train(tmp_path, provider, train=30, test=30, training__acceptance=policy)
+
+    assert found.status == "done", found.message
+    verdicts = found.value.progress.verdicts
+    assert any(verdict.details["dropped"] == 1 for verdict in verdicts)
+    with sqlite3.connect(tmp_path / "runs.db") as database:
+        waves = database.execute(
+            "SELECT score, low, high FROM evaluations WHERE failed > 0 AND episodes = 0"
+        ).fetchall()
+    assert waves or policy == "climbing"  # which asks its rounds together
+    assert set(waves) <= {(0.0, 0.0, 1.0)}, "nothing is known by it"
 
 
 @pytest.mark.slow
