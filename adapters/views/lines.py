@@ -154,7 +154,7 @@ def _evaluated(event: EvaluationFinished) -> Line:
     if event.critic is not None:
         gold = f", gold {percent(event.gold.score)}" if event.gold else ""
         failed = f"{failed} (critic {percent(event.critic.score)}{gold})"
-    score = estimate(event.score, event.low, event.high)
+    score = estimate(event.score, event.low, event.high) if event.tasks else "no score"
     return Line(
         f"  {event.evaluation}: {score} on {plural(event.tasks, 'task')}{failed}",
         "yellow" if event.failed else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...engine.arm import arm_of, is_arm
 from ...engine.events import (
@@ -96,6 +96,7 @@ class RunState:
     test_after: Accuracy | None = None
     functions: tuple[str, ...] = ()
     evaluations: dict[str, Open] = field(default_factory=dict)
+    trial: dict[str, Open] = field(default_factory=dict)  # version -> all waves of this step
     arms: dict[str, Accuracy | None] = field(default_factory=dict)  # of a comparison
     parts: dict[str, RunState] = field(default_factory=dict)  # runs begun for this one
     decisions: list[Decision] = field(default_factory=list)
@@ -195,16 +196,25 @@ class RunState:
             evaluation.total += episode.score.value
         if is_arm(evaluation.name):
             self.arms[arm_of(evaluation.name)] = evaluation.accuracy()
-        if evaluation.name.startswith(f"{self.deciding}/"):
-            self._set_accuracy(evaluation.version, evaluation.accuracy())
+        if evaluation.name.startswith(f"{self.deciding}/") and episode.score is not None:
+            waves = self.trial.setdefault(
+                evaluation.version, replace(evaluation, scored=0, total=0)
+            )
+            waves.scored += 1
+            waves.total += episode.score.value
+            self._set_accuracy(evaluation.version, waves.accuracy())
 
     def _evaluation_finished(self, event: EvaluationFinished) -> None:
         self.evaluations.pop(event.evaluation, None)
+        if not event.tasks:  # a wave that failed as a whole
+            return
         accuracy = Accuracy(score=event.score, low=event.low, high=event.high, tasks=event.tasks)
         if is_arm(event.evaluation):
             self.arms[arm_of(event.evaluation)] = accuracy
         elif event.evaluation.startswith(f"{self.deciding}/"):
-            self._set_accuracy(event.parameters_version, accuracy)
+            waves = self.trial.get(event.parameters_version)
+            if waves is None or waves.scored == event.episodes:
+                self._set_accuracy(event.parameters_version, accuracy)
         elif event.evaluation == "test/before":
             self.test_before = accuracy
         elif event.evaluation.startswith("test/"):
@@ -222,10 +232,19 @@ class RunState:
         )
         if event.outcome == "accepted":
             self.accepted, self.rejected = self.accepted + 1, 0
-            self.incumbent, self.incumbent_version = self.candidate, event.candidate.version
+            self.incumbent, self.incumbent_version = self._judged(event), event.candidate.version
             self.functions = tuple(function.name for function in event.candidate.functions)
         elif event.outcome == "promising":
             self.rejected = 0
         elif event.outcome == "rolled_back":
             self.rejected += 1
         self.candidate = None
+        self.trial.clear()
+
+    def _judged(self, event: StepDecided) -> Accuracy | None:
+        """Return the candidate's score as the decision estimates it, over all its waves."""
+        score, low, high = event.score, event.score_low, event.score_high
+        tasks = event.details.get("tasks")
+        if score is None or low is None or high is None or not isinstance(tasks, int):
+            return self.candidate
+        return Accuracy(score=score, low=low, high=high, tasks=tasks)

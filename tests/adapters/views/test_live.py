@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,36 @@ def test_a_rolled_back_candidate_leaves_the_incumbent() -> None:
     assert (state.accepted, state.rejected) == (0, 1)
     assert state.candidate is None
     assert state.incumbent_version == EMPTY.version
+
+
+def test_waves_of_a_step_count_together_and_the_decision_says_the_score() -> None:
+    state = follow(
+        finished("train/0", EMPTY, 0.25),
+        StepStarted(run_id="r1", step=1, incumbent_version=EMPTY.version),
+        started("train/1", LEARNED, 4),
+        *(episode("train/1", LEARNED, n, 1.0) for n in range(4)),
+        finished("train/1", LEARNED, 1.0),
+        started("train/1.2", LEARNED, 4),
+        *(episode("train/1.2", LEARNED, n, 0.0) for n in range(4)),
+        finished("train/1.2", LEARNED, 0.0),
+        started("train/1.3", LEARNED, 1),
+        episode("train/1.3", LEARNED, 0, None),
+        replace(finished("train/1.3", LEARNED, 0.0, failed=1), tasks=0, episodes=0),
+    )
+    assert state.candidate is not None
+    assert (state.candidate.score, state.candidate.tasks) == (0.5, 8)
+
+    end = decided(1, "accepted")
+    state.follow(replace(end, score_low=0.6, score_high=0.9, details={"tasks": 6}))
+
+    assert state.incumbent is not None
+    assert (state.incumbent.score, state.incumbent.low, state.incumbent.tasks) == (0.75, 0.6, 6)
+
+
+async def test_a_wave_that_failed_as_a_whole_has_no_score() -> None:
+    end = replace(finished("train/1.3", LEARNED, 0.0, failed=1), tasks=0, episodes=0)
+
+    assert "no score on 0 tasks, 1 failed" in await plain(end)
 
 
 def test_only_the_deciding_split_is_shown_as_accuracy() -> None:
