@@ -120,6 +120,7 @@ def config(folder: Path, critic: str, seed: int, **changes: Mapping[str, Any]) -
         "training": {
             "signal": "critic", "samples": 4, "batch_size": SAMPLED, "accept_on": "validation",
             "steps": ITERATIONS, "roll_back": False, "test_every_version": True,
+            "acceptance": "paper",
         },
         "store": {"path": str(folder / f"{critic}.db")},
     }  # fmt: skip

@@ -42,6 +42,7 @@ test = "rest"
 kind = "math"
 
 [training]
+acceptance = "paper"
 epochs = 10
 patience = 10
 steps = 9

@@ -34,6 +34,7 @@ train = {tasks}
 [scorer]
 kind = "exact"
 [training]
+acceptance = "paper"
 epochs = {rounds}
 patience = {patience}
 test_beside = true
