@@ -83,8 +83,10 @@ def verdict(climb: Ascent, ended: Ended) -> Verdict:
     estimate, variance = climb.gain(ours, theirs, bets)
     half = 1.96 * math.sqrt(variance)
     between = float(bets.start[0].var()) / len(climb.tasks)
+    usual = float(bets.variance[0])
     sides = [
-        1.96 * math.sqrt(float(bets.variance[0]) / one.episodes + between) for one in (ours, theirs)
+        1.96 * math.sqrt(within / one.episodes + between)
+        for within, one in ((max(usual, climb.policy.changed), ours), (usual, theirs))
     ]
     evidence = climb.evidence
     return Verdict(

@@ -299,11 +299,14 @@ class _Hand:
         half = 1.96 * math.sqrt(variance)
         incumbent_score = clipped(incumbent.mean(self.row)[0])
         candidate_score = clipped(candidate.mean(self.row)[0])
-        within = float(candidate.variance[0])
+        changed, usual = float(candidate.spread(self.row)[0]), float(candidate.variance[0])
         between = float(candidate.start[0].var()) / len(self.tasks)
         sides = [
             1.96 * math.sqrt(within / number + between)
-            for number in (candidate.draws[0], incumbent.rounds[0] * len(self.tasks))
+            for within, number in (
+                (changed, candidate.draws[0]),
+                (usual, incumbent.rounds[0] * len(self.tasks)),
+            )
         ]
         spent = sum(len(self.evidence.candidate.get(task, ())) for task in self.evidence.tasks)
         fresh = sum(self._fresh(task) for task in self.evidence.tasks)
