@@ -123,11 +123,13 @@ async def test_calls_leak_nothing() -> None:
         await asyncio.gather(*(pool.call(_IDLE, {}) for _ in range(200)))
         for _ in range(100):  # on a busy machine the last ones take a while to end
             after = len(descendants()), descriptors()
-            if after == before:
+            if after[0] <= before[0] and after[1] <= before[1]:
                 break
             await asyncio.sleep(0.1)
 
-    assert after == before
+    # fewer where one was still ending before, on a busy machine
+    assert after[0] <= before[0]
+    assert after[1] <= before[1]
 
 
 async def test_missing_bubblewrap_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
