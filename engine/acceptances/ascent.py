@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..acceptance import Evidence, Outcome, Scores, Verdict, Wave
+from ..acceptance import Evidence, Outcome, Verdict, Wave
 from .climbed import GRID, Ended, Mean, Past, verdict
-from .drawing import Draws, seen
-from .outcomes import Outcomes
+from .drawing import Draws, first, seen
+from .outcomes import Outcomes, asked
 
 if TYPE_CHECKING:
     from .betting import Array, CandidateBets, IncumbentBets
@@ -123,8 +122,8 @@ class Ascent:
         from .betting import IncumbentBets
 
         evidence, past = self.evidence, self.past
-        older = _first(evidence.incumbent, past.selected)
-        self.head = seen(_first(evidence.head, past.head_seen), self.tasks, past.within)
+        older = first(evidence.incumbent, past.selected)
+        self.head = seen(first(evidence.head, past.head_seen), self.tasks, past.within)
         incumbent = IncumbentBets(seen(older, self.tasks, past.within), self.mu, self.policy.aim)
         for _ in range(rounds):
             self._settle_round(incumbent)
@@ -219,10 +218,7 @@ class Ascent:
         """Ask the candidate's outcomes of draws up to `end`, and the incumbent's up to `rounds`."""
         wanted = self.taken + Counter(self.tasks[draws.task(i)] for i in range(draw, end))
         every = dict.fromkeys(self.tasks, max(rounds, int(self.incumbent.rounds[0])))
-        hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
-        if hopeless:
-            return hopeless
-        return Wave(candidate=self.ours.missing(wanted), incumbent=self.theirs.missing(every))
+        return asked(self.ours, wanted, self.theirs, every)
 
     def _tell(
         self,
@@ -236,8 +232,3 @@ class Ascent:
     ) -> Verdict:
         ended = Ended(outcome, bets, ours, theirs, wealth, promising)
         return verdict(self, ended)
-
-
-def _first(scores: Scores, numbers: Mapping[str, int]) -> Scores:
-    """Return the first outcomes of each task, as many as `numbers` says."""
-    return {task: scores.get(task, ())[:number] for task, number in numbers.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..acceptance import Evidence, Outcome, Verdict
-from .drawing import WITHIN, clipped, tasks_key
+from .drawing import WITHIN, clipped, tasks_key, told
 
 if TYPE_CHECKING:
     from .ascent import Ascent
@@ -118,14 +118,10 @@ def _spent(climb: Ascent, task: str) -> int:
 
 
 def _reason(climb: Ascent, ended: Ended, estimate: float, half: float) -> str:
-    ours = ended.ours
-    seen = (
-        f"{100 * estimate:+.1f} ± {100 * half:.1f} points after {ours.episodes:.0f} episodes"
-        f" on {len(climb.tasks)} tasks"
+    tasks = len(climb.tasks)
+    seen = told(
+        estimate, half, round(ended.ours.episodes), tasks, len(climb.evidence.tasks) - tasks
     )
-    left_out = len(climb.evidence.tasks) - len(climb.tasks)
-    if left_out:
-        seen += f" ({left_out} left out: their episodes failed)"
     if ended.promising:
         return f"{seen}: promising, the next proposals build on it; not proven yet"
     return {

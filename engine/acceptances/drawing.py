@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -62,3 +62,17 @@ def seen(scores: Scores, tasks: Sequence[str], within: float) -> Seen:
         np.array([[len(outcomes) for outcomes in known]], dtype=float),
         within,
     )
+
+
+def first(scores: Scores, numbers: Mapping[str, int]) -> Scores:
+    """Return the first outcomes of each task, as many as `numbers` says."""
+    return {task: scores.get(task, ())[:number] for task, number in numbers.items()}
+
+
+def told(estimate: float, half: float, episodes: int, tasks: int, left_out: int) -> str:
+    """Write what a step saw of a gain, for people and the optimizer."""
+    found = (
+        f"{100 * estimate:+.1f} ± {100 * half:.1f} points after {episodes} episodes"
+        f" on {tasks} tasks"
+    )
+    return f"{found} ({left_out} left out: their episodes failed)" if left_out else found

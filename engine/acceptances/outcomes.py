@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..acceptance import Scores
+from ..acceptance import Scores, Wave
 from ..statistics import check_score
 
 TRIES = 3  # a task whose episodes fail this often in a row is left out of the decision
@@ -60,6 +60,19 @@ class Outcomes:
             for task, number in wanted.items()
             if number > len(self._scored[task]) and self._failures[task] >= TRIES
         )
+
+
+def asked(
+    ours: Outcomes, wanted: Mapping[str, int], theirs: Outcomes, rounds: Mapping[str, int]
+) -> Wave | frozenset[str]:
+    """Return the wave that gives the candidate `wanted` and the incumbent `rounds` outcomes.
+
+    Or the tasks that have failed too often to be asked again, if there are any.
+    """
+    hopeless = ours.hopeless(wanted) | theirs.hopeless(rounds)
+    if hopeless:
+        return hopeless
+    return Wave(candidate=ours.missing(wanted), incumbent=theirs.missing(rounds))
 
 
 def _trailing_failures(outcomes: Sequence[float | None]) -> int:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..acceptance import Evidence, Outcome, Verdict, Wave
 from ..errors import ConfigError
 from ..statistics import check_tasks
-from .drawing import WITHIN, Draws, clipped, seen, tasks_key
-from .outcomes import Outcomes
+from .drawing import WITHIN, Draws, clipped, first, seen, tasks_key, told
+from .outcomes import Outcomes, asked
 from .spending import check_budget, stake, unspent
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class _Hand:
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
         incumbent = self._sit_down()
-        while incumbent.rounds[0] < (needed := self._rounds(incumbent)):
+        while incumbent.rounds[0] < (needed := self._rounds()):
             lacking = self._lacking_round(incumbent, needed)
             if lacking is not None:
                 return lacking
@@ -147,7 +147,7 @@ class _Hand:
         level = math.log(1 / self.policy.alpha)
         wealth = -math.inf
         for draw in range(self.policy.longest):
-            while incumbent.rounds[0] < self._rounds(incumbent, draw):
+            while incumbent.rounds[0] < self._rounds(draw):
                 if self._lacking_round(incumbent) is not None:
                     return self._wave(incumbent, candidate, draw, wealth)
                 candidate.learn(self.row, self._settle_round(incumbent))
@@ -156,12 +156,13 @@ class _Hand:
             if outcome is None:
                 return self._wave(incumbent, candidate, draw, wealth)
             self._settle_draw(candidate, task, outcome)
-            while self._waits(incumbent, candidate):
+            wealth = self._wealth(candidate)
+            while wealth < level and self._waits(incumbent, candidate, level):
                 lacking = self._lacking_round(incumbent)
                 if lacking is not None:
                     return lacking
                 candidate.learn(self.row, self._settle_round(incumbent))
-            wealth = self._wealth(candidate)
+                wealth = self._wealth(candidate)
             if wealth >= level:
                 return self._verdict("better", incumbent, candidate, wealth)
             if draw + 1 >= FEWEST_DRAWS and self._futile(incumbent, candidate):
@@ -174,12 +175,10 @@ class _Hand:
         """Settle the rounds that earlier steps looked at."""
         from .betting import IncumbentBets
 
-        won = {
-            task: self.evidence.incumbent.get(task, ())[:number]
-            for task, number in self.past.selected.items()
-        }
+        won = first(self.evidence.incumbent, self.past.selected)
         older = seen(won, self.tasks, self.past.within)
         incumbent = IncumbentBets(older, self.mu, self.policy.gain)
+        self.variance = float(older.variance(self.row)[0])  # of an outcome about its guess
         for _ in range(self.past.rounds):
             self._settle_round(incumbent)
         return incumbent
@@ -199,6 +198,7 @@ class _Hand:
         outcomes = np.array([[self.theirs.get(task, number) for task in self.tasks]], dtype=float)
         incumbent.settle(self.row, outcomes)
         self.incumbent_wealth = incumbent.log_wealth(self.row)
+        self.variance = float(incumbent.seen.variance(self.row)[0])
         return outcomes
 
     def _settle_draw(self, candidate: CandidateBets, task: int, outcome: float) -> None:
@@ -207,9 +207,8 @@ class _Hand:
         candidate.settle(self.row, np.array([task]), np.array([outcome]))
         self.taken[self.tasks[task]] += 1
 
-    def _rounds(self, incumbent: IncumbentBets, draw: int = 0) -> int:
-        variance = float(incumbent.seen.variance(self.row)[0])
-        return self.policy.rounds(draw, len(self.tasks), self.past.held, variance)
+    def _rounds(self, draw: int = 0) -> int:
+        return self.policy.rounds(draw, len(self.tasks), self.past.held, self.variance)
 
     def _wealth(self, candidate: CandidateBets) -> float:
         from .betting import combined
@@ -217,13 +216,10 @@ class _Hand:
         bet = candidate.log_wealth(self.row)
         return float(combined(self.incumbent_wealth, bet, self.kept, self.past.staked)[0])
 
-    def _waits(self, incumbent: IncumbentBets, candidate: CandidateBets) -> bool:
+    def _waits(self, incumbent: IncumbentBets, candidate: CandidateBets, level: float) -> bool:
         """Whether the candidate would be accepted if the incumbent's mean were known."""
         from .betting import known
 
-        level = math.log(1 / self.policy.alpha)
-        if self._wealth(candidate) >= level:
-            return False
         draws, variance = int(candidate.draws[0]), float(candidate.variance[0])
         most = self.policy.most_rounds(draws, len(self.tasks), variance)
         if incumbent.rounds[0] >= most:
@@ -270,12 +266,9 @@ class _Hand:
     ) -> Wave | frozenset[str]:
         end = min(draw + self._size(candidate, draw, wealth), self.policy.longest)
         wanted = Counter(self.tasks[self.draws.task(i)] for i in range(end))
-        rounds = max(int(incumbent.rounds[0]), self._rounds(incumbent, end - 1))
+        rounds = max(int(incumbent.rounds[0]), self._rounds(end - 1))
         every = dict.fromkeys(self.tasks, rounds)
-        hopeless = self.ours.hopeless(wanted) | self.theirs.hopeless(every)
-        if hopeless:
-            return hopeless
-        return Wave(candidate=self.ours.missing(wanted), incumbent=self.theirs.missing(every))
+        return asked(self.ours, wanted, self.theirs, every)
 
     def _size(self, candidate: CandidateBets, draw: int, wealth: float) -> int:
         """Return how many more draws to ask: half of what the boundary seems to be away."""
@@ -334,13 +327,9 @@ class _Hand:
     def _reason(
         self, outcome: Outcome, estimate: float, half: float, candidate: CandidateBets
     ) -> str:
-        found = (
-            f"{100 * estimate:+.1f} ± {100 * half:.1f} points after"
-            f" {int(candidate.draws[0])} episodes on {len(self.tasks)} tasks"
-        )
-        left_out = len(self.evidence.tasks) - len(self.tasks)
-        if left_out:
-            found += f" ({left_out} left out: their episodes failed)"
+        tasks = len(self.tasks)
+        draws, left_out = int(candidate.draws[0]), len(self.evidence.tasks) - tasks
+        found = told(estimate, half, draws, tasks, left_out)
         wanted = f"{100 * float(candidate.gain[0]):.2g} points"
         return {
             "better": f"{found}: an improvement",
