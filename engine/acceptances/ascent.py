@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..acceptance import Evidence, Outcome, Verdict, Wave
-from .climbed import GRID, Ended, Mean, Past, verdict
+from .climbed import GRID, Ended, Past, verdict
 from .drawing import Draws, first, seen
 from .outcomes import Outcomes, asked
 
 if TYPE_CHECKING:
-    from .betting import Array, CandidateBets, IncumbentBets
+    from .belief import Level, Screened
+    from .betting import Array, CandidateBets, IncumbentBets, Seen
     from .climbing import Climbing
 
-FEWEST_DRAWS = 6  # before a proposal is given up or found promising
-CONFIRM_MISS = 0.1  # chance to give up a true `gain` when a version is confirmed by itself
-SCREENED = 4  # episodes of the screening at once, after the fewest: most proposals end early
+FEWEST_DRAWS = 8  # of a proof, before it may be given up
+GOING_ON = 0.5  # share of the gain aimed at that must be believed in for a proof to go on
+CONFIRMING = 0.25  # the same at the end of a run, where there is nothing to save for
 
 
 class Ascent:
     """A pure replay: the same outcomes, the same answer, however they came in."""
 
+    incumbent: IncumbentBets
+    base: Level  # the mean of the version in use
+    level: Level  # of the one that the candidate builds on; the same object where it is that one
+
     def __init__(self, policy: Climbing, evidence: Evidence, tasks: tuple[str, ...]) -> None:
         import numpy as np
+
+        from .belief import Gains
 
         self.policy, self.evidence, self.tasks = policy, evidence, tasks
         self.past = past = Past.of(evidence, tasks)
@@ -34,136 +43,144 @@ class Ascent:
         self.ours = Outcomes(evidence.candidate, tasks, skip)
         self.mu = np.linspace(0.0, 1.0, GRID + 1)[None, :]
         self.kept = np.asarray(past.wealth or (past.share,) * (GRID + 1))[None, :]
+        self.gains = Gains(policy.spread, *(np.array([one]) for one in past.gains))
         self.row = np.array([0])
         self.taken: Counter[str] = Counter()  # outcomes of the candidate that were looked at
         self.won = seen({}, tasks, past.within)
 
     def play(self) -> Wave | Verdict | frozenset[str]:
         """Return a wave, a verdict, or tasks that are to be left out."""
-        rounds = max(self.policy.rounds(0, len(self.tasks)), self.past.rounds)
+        # what is in use is known by its first round, or by what was accepted
+        rounds = self.past.rounds if self.past.base else 1
         lacking = self._lacking(rounds)
         if lacking is not None:
             return lacking
-        self.incumbent = self._sit_down(rounds)
-        screened = None if self.evidence.confirm else self._bets()
-        if screened is not None and (answer := self._screen(screened)) is not None:
-            return answer
-        return self._prove(screened, self._bets())
+        self._sit_down(rounds)
+        if self.evidence.confirm:
+            return self._prove(self.level.copy(), CONFIRMING)
+        found = self._screen()
+        if isinstance(found, Wave | frozenset):
+            return found
+        if found.gain[0] > 0 and self._worth(found.candidate, 1.0):
+            return self._prove(found.candidate, GOING_ON)
+        promising = bool(found.gain[0] > 0)
+        return self._tell(
+            "not_enough_evidence" if promising else "not_better",
+            found.candidate,
+            promising=promising,
+            variance=float(found.variance[0]),
+        )
 
     # -- the screening --------------------------------------------------------------------
 
-    def _screen(self, bets: CandidateBets) -> Wave | Verdict | frozenset[str] | None:
-        """Return None where the candidate is to be proven on fresh episodes."""
-        draws = self._draws("screen", bets)
-        for draw in range(self.policy.screen):
-            if not self._settle(bets, draws.task(draw)):
-                size = min(SCREENED if draw else FEWEST_DRAWS, self.policy.wave)
-                end = min(draw + size, self.policy.screen)
-                return self._wave(draws, draw, end, 0)
-            if draw + 1 < FEWEST_DRAWS:
-                continue
-            ratio = self._log_ratio(self._mean(bets), self._compared(), bets)
-            if ratio >= math.log(self.policy.promote):
-                return None
-            if ratio <= math.log(self.policy.give_up):
-                return self._tell("not_better", bets, self._mean(bets), self._compared())
-        return self._tell("not_enough_evidence", bets, self._mean(bets), self._compared())
+    def _screen(self) -> Wave | frozenset[str] | Screened:
+        """Run the candidate a few times, on as many tasks as there are, in a seeded order."""
+        from .belief import Screening, screened
+
+        evidence, number = self.evidence, self.policy.screen
+        shuffled = random.Random(f"{evidence.seed}/{evidence.step}/screen")  # noqa: S311 - a design
+        tasks = shuffled.sample(range(len(self.tasks)), len(self.tasks))
+        screening = Screening(self._seen(), self.gains)
+        for draw in range(number):
+            task = tasks[draw % len(tasks)]
+            outcome = self._next(task)
+            if outcome is None:
+                end = min(draw + self.policy.wave, number)
+                return self._wave((tasks[i % len(tasks)] for i in range(draw, end)), 0)
+            screening.settle(self.row, *outcome)
+        return screened(self.level, self.gains, screening)
 
     # -- the proof ------------------------------------------------------------------------
 
-    def _prove(
-        self, screened: CandidateBets | None, bets: CandidateBets
-    ) -> Wave | Verdict | frozenset[str]:
-        policy, level = self.policy, math.log(1 / self.policy.alpha)
-        draws = self._draws("prove", bets)
-        wealth = -math.inf
-        for draw in range(policy.episodes):
+    def _prove(self, candidate: Level, going_on: float) -> Wave | Verdict | frozenset[str]:
+        from .betting import CandidateBets
+
+        policy, target = self.policy, math.log(1 / self.policy.alpha)
+        bets = CandidateBets(self._seen(), self.mu, policy.gain, policy.drift)
+        draws = Draws(f"{self.evidence.seed}/{self.evidence.step}/prove", bets.chances[0].tolist())
+        wealth, believed = 0.0, candidate
+        for draw in range(policy.episodes if self._worth(candidate, going_on) else 0):
             while self.incumbent.rounds[0] < policy.rounds(draw, len(self.tasks)):
                 if self._lacking(int(self.incumbent.rounds[0]) + 1) is not None:
                     return self._proof_wave(draws, draw)
-                bets.learn(self.row, self._settle_round(self.incumbent))
-            if not self._settle(bets, draws.task(draw)):
+                bets.learn(self.row, self._settle_round())
+            outcome = self._next(draws.task(draw))
+            if outcome is None:
                 return self._proof_wave(draws, draw)
-            wealth = self._wealth(bets)
-            mean = self._mean(bets, screened)
-            if wealth >= level:
-                return self._tell("better", bets, mean, self.used(), wealth=wealth)
-            if self._lost(bets, mean, draw):
-                return self._tell("not_better", bets, mean, self._compared(), wealth=wealth)
-            if self._held(mean, wealth, level) and not self.evidence.confirm:
+            bets.settle(self.row, *outcome)
+            wealth, believed = self._wealth(bets), candidate.copy()
+            believed.learn(self.row, bets.mean(self.row), bets.spread(self.row) / bets.draws)
+            if wealth >= target:
+                return self._tell("better", believed, bets=bets, wealth=wealth)
+            if draw + 1 >= FEWEST_DRAWS and not self._worth(believed, going_on):
                 break
-        mean = self._mean(bets, screened)
-        promising = not self.evidence.confirm and self._log_ratio(mean, self._compared(), bets) >= 0
-        theirs = self.used() if promising else self._compared()
+        confirm = self.evidence.confirm
+        better = bool(believed.mean[0] > (self.base if confirm else self.level).mean[0])
+        promising = better and not confirm
         return self._tell(
-            "not_enough_evidence", bets, mean, theirs, wealth=wealth, promising=promising
+            "not_enough_evidence" if better else "not_better",
+            believed,
+            promising=promising,
+            bets=bets if bets.draws[0] else None,
+            wealth=wealth if bets.draws[0] else None,
         )
 
-    def _lost(self, bets: CandidateBets, mean: Mean, draw: int) -> bool:
-        if draw + 1 < FEWEST_DRAWS:
-            return False
-        limit = CONFIRM_MISS if self.evidence.confirm else self.policy.give_up
-        return self._log_ratio(mean, self._compared(), bets) <= math.log(limit)
+    def _worth(self, candidate: Level, share: float) -> bool:
+        """Whether so much of the gain aimed at is believed in that it can be proven."""
+        from .betting import aimed
 
-    def _held(self, mean: Mean, wealth: float, level: float) -> bool:
-        """Whether the version has its episodes and is not about to be proven."""
-        return mean.episodes >= self.policy.hold and wealth < level / 2
+        aim = aimed(self.policy.gain, self.incumbent.seen.variance(self.row))
+        return bool(candidate.mean[0] - self.base.mean[0] >= share * aim[0])
 
     def _proof_wave(self, draws: Draws, draw: int) -> Wave | frozenset[str]:
-        """Ask what is missing up to `hold` episodes, and then by small waves."""
-        left = self.policy.hold - sum(self.taken.values())
-        end = min(draw + min(self.policy.wave, max(left, SCREENED)), self.policy.episodes)
-        return self._wave(draws, draw, end, self.policy.rounds(end - 1, len(self.tasks)))
+        end = min(draw + self.policy.wave, self.policy.episodes)
+        rounds = self.policy.rounds(end - 1, len(self.tasks))
+        return self._wave((draws.task(i) for i in range(draw, end)), rounds)
 
     # -- playing --------------------------------------------------------------------------
 
-    def _sit_down(self, rounds: int) -> IncumbentBets:
-
+    def _sit_down(self, rounds: int) -> None:
+        """Take up what is known, and play the rounds of the version in use."""
+        from .belief import Level
         from .betting import IncumbentBets
 
         evidence, past = self.evidence, self.past
         older = first(evidence.incumbent, past.selected)
         self.head = seen(first(evidence.head, past.head_seen), self.tasks, past.within)
-        incumbent = IncumbentBets(seen(older, self.tasks, past.within), self.mu, self.policy.aim)
+        start = seen(older, self.tasks, past.within)
+        self.incumbent = IncumbentBets(start, self.mu, self.policy.gain)
+        self.base = past.base.level() if past.base else Level.unknown(1)
         for _ in range(rounds):
-            self._settle_round(incumbent)
-        return incumbent
+            self._settle_round(learn=past.base is None)
+        self.level = past.head.level() if past.head else self.base
 
-    def _bets(self) -> CandidateBets:
-        """Return bets whose first guesses use all that was seen so far."""
-        from .betting import CandidateBets
+    def _seen(self) -> Seen:
+        """Return all outcomes that guesses of the candidate's may use."""
+        return self.incumbent.seen + self.head + self.won
 
-        return CandidateBets(
-            self.incumbent.seen + self.head + self.won,
-            self.mu,
-            self.policy.aim,
-            self.policy.drift,
-        )
-
-    def _draws(self, part: str, bets: CandidateBets) -> Draws:
-        evidence = self.evidence
-        return Draws(f"{evidence.seed}/{evidence.step}/{part}", bets.chances[0].tolist())
-
-    def _settle_round(self, incumbent: IncumbentBets) -> Array:
+    def _settle_round(self, *, learn: bool = True) -> Array:
         import numpy as np
 
-        number = int(incumbent.rounds[0])
+        number = int(self.incumbent.rounds[0])
         outcomes = np.array([[self.theirs.get(task, number) for task in self.tasks]], dtype=float)
-        incumbent.settle(self.row, outcomes)
+        self.incumbent.settle(self.row, outcomes)
+        if learn:
+            noise = self.incumbent.seen.variance(self.row) / len(self.tasks)
+            self.base.learn(self.row, outcomes.mean(-1), noise)
         return outcomes
 
-    def _settle(self, bets: CandidateBets, task: int) -> bool:
-        """Settle a draw; return False where its outcome is not there yet."""
+    def _next(self, task: int) -> tuple[Array, Array] | None:
+        """Take the next outcome of a task; None where it is not there yet."""
         import numpy as np
 
         name = self.tasks[task]
         outcome = self.ours.get(name, self.taken[name])
         if outcome is None:
-            return False
-        bets.settle(self.row, np.array([task]), np.array([outcome]))
+            return None
         self.taken[name] += 1
-        self.won.add_draw(self.row, np.array([task]), np.array([outcome]))
-        return True
+        taken = np.array([task]), np.array([outcome])
+        self.won.add_draw(self.row, *taken)
+        return taken
 
     def _wealth(self, bets: CandidateBets) -> float:
         from .betting import combined
@@ -172,39 +189,16 @@ class Ascent:
         bet = bets.log_wealth(self.row)
         return float(combined(against, bet, self.kept, self.policy.stake)[0])
 
-    # -- estimates ------------------------------------------------------------------------
-
-    def _mean(self, bets: CandidateBets, earlier: CandidateBets | None = None) -> Mean:
-        """Return the candidate's mean over all its draws of this step."""
-        parts = [one for one in (earlier, bets) if one is not None and one.draws[0] > 0]
-        episodes = sum(float(one.draws[0]) for one in parts)
-        total = sum(float(one.draws[0]) * float(one.mean(self.row)[0]) for one in parts)
-        return Mean(total / max(episodes, 1.0), max(episodes, 1.0))
-
     @property
     def within(self) -> float:
         """The share of the variance within tasks, as the version in use showed it."""
         return float(self.incumbent.seen.within(self.row)[0])
 
-    def used(self) -> Mean:
-        """Return the mean of the version in use."""
-        episodes = float(self.incumbent.rounds[0]) * len(self.tasks)
-        return Mean(float(self.incumbent.mean(self.row)[0]), episodes)
-
-    def _compared(self) -> Mean:
-        """Return the mean of the version that the candidate builds on."""
-        return self.past.head if self.past.head and not self.evidence.confirm else self.used()
-
-    def gain(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> tuple[float, float]:
-        """Return the estimated gain and its variance, with the tasks held fixed."""
-        usual = float(bets.variance[0])
-        changed = max(usual, self.policy.changed)
-        return ours.value - theirs.value, changed / ours.episodes + usual / theirs.episodes
-
-    def _log_ratio(self, ours: Mean, theirs: Mean, bets: CandidateBets) -> float:
-        """Return the log likelihood ratio of a true gain of `gain` to none."""
-        estimate, variance = self.gain(ours, theirs, bets)
-        return self.policy.gain * (estimate - self.policy.gain / 2) / variance
+    @property
+    def between(self) -> float:
+        """The variance of a mean over tasks like these, of which these are a sample."""
+        guess = self._seen().guesses(self.row)[0]
+        return float(guess.var()) / len(self.tasks)
 
     # -- asking ---------------------------------------------------------------------------
 
@@ -214,21 +208,36 @@ class Ascent:
         hopeless = self.theirs.hopeless(wanted)
         return hopeless or (Wave(candidate=(), incumbent=missing) if missing else None)
 
-    def _wave(self, draws: Draws, draw: int, end: int, rounds: int) -> Wave | frozenset[str]:
-        """Ask the candidate's outcomes of draws up to `end`, and the incumbent's up to `rounds`."""
-        wanted = self.taken + Counter(self.tasks[draws.task(i)] for i in range(draw, end))
+    def _wave(self, tasks: Iterable[int], rounds: int) -> Wave | frozenset[str]:
+        """Ask the candidate's next outcomes on `tasks`, and the incumbent's up to `rounds`."""
+        wanted = self.taken + Counter(self.tasks[task] for task in tasks)
         every = dict.fromkeys(self.tasks, max(rounds, int(self.incumbent.rounds[0])))
         return asked(self.ours, wanted, self.theirs, every)
 
     def _tell(
         self,
         outcome: Outcome,
-        bets: CandidateBets,
-        ours: Mean,
-        theirs: Mean,
+        candidate: Level,
         *,
-        wealth: float | None = None,
         promising: bool = False,
+        variance: float | None = None,
+        bets: CandidateBets | None = None,
+        wealth: float | None = None,
     ) -> Verdict:
-        ended = Ended(outcome, bets, ours, theirs, wealth, promising)
-        return verdict(self, ended)
+        # what goes on or ends the climb is measured from the version in use
+        rolled_back = outcome == "not_better" and not self.evidence.confirm
+        theirs = self.level if rolled_back else self.base
+        same = theirs is self.level
+        apart = float(candidate.variance[0] + theirs.variance[0])
+        return verdict(
+            self,
+            Ended(
+                outcome=outcome,
+                ours=candidate,
+                theirs=theirs,
+                variance=variance if variance is not None and same else apart,
+                bets=bets,
+                wealth=wealth,
+                promising=promising,
+            ),
+        )

@@ -12,6 +12,7 @@ from .drawing import WITHIN, clipped, tasks_key, told
 
 if TYPE_CHECKING:
     from .ascent import Ascent
+    from .belief import Level
     from .betting import Array, CandidateBets
 
 GRID = 200  # steps of the nuisance parameter between 0 and 1
@@ -19,10 +20,27 @@ GRID = 200  # steps of the nuisance parameter between 0 and 1
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """An estimated mean score over all tasks."""
+    """A belief in a true mean over all tasks, as details hold it."""
 
     value: float
-    episodes: float
+    variance: float
+
+    @classmethod
+    def of(cls, level: Level) -> Mean:
+        """Read it out of one run's belief."""
+        return cls(float(level.mean[0]), float(level.variance[0]))
+
+    def level(self) -> Level:
+        """Return the belief, to go on with."""
+        import numpy as np
+
+        from .belief import Level
+
+        return Level(np.array([self.value]), np.array([self.variance]))
+
+    def to_json(self) -> list[float]:
+        """Return what details hold."""
+        return [self.value, self.variance]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +50,13 @@ class Past:
     rounds: int = 0  # of the version in use that were looked at
     wealth: tuple[float, ...] = ()  # at each value of the nuisance; empty: `share` everywhere
     share: float = 1.0
+    base: Mean | None = None  # of the version in use; None: nothing is known of it
     head: Mean | None = None  # of the promising version; None: proposals build on the one in use
+    gains: tuple[float, float, float] = (0.0, 0.0, 0.0)  # what `Gains` keeps
     head_seen: Mapping[str, int] = field(default_factory=dict)  # outcomes that made it promising
     selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
     asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
     within: float = WITHIN  # share of the variance within tasks, as earlier versions showed
-
-    @property
-    def head_json(self) -> list[float] | None:
-        """The promising version as details hold it."""
-        return [self.head.value, self.head.episodes] if self.head else None
 
     @classmethod
     def of(cls, evidence: Evidence, tasks: tuple[str, ...]) -> Past:
@@ -57,7 +72,9 @@ class Past:
             wealth=tuple(last["wealth"]) if same else (),
             # with other tasks there is no common mean: the least that was left anywhere
             share=min(last["wealth"]),
+            base=Mean(*last["base"]),
             head=Mean(*head) if head else None,
+            gains=tuple(last["gains"]),
             head_seen=last["head_seen"] if head else {},
             selected=last["selected"],
             asked=last["asked"],
@@ -65,30 +82,25 @@ class Past:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """How a step ended."""
 
     outcome: Outcome
-    bets: CandidateBets  # the last ones
-    ours: Mean  # of the candidate
-    theirs: Mean  # of what it is compared with
-    wealth: float | None  # log; None: nothing was bet
+    ours: Level  # of the candidate
+    theirs: Level  # of what it is compared with
+    variance: float  # of the gain
+    bets: CandidateBets | None  # None: nothing was bet
+    wealth: float | None  # log
     promising: bool
 
 
 def verdict(climb: Ascent, ended: Ended) -> Verdict:
     """Return what a step came to."""
-    ours, theirs, bets = ended.ours, ended.theirs, ended.bets
-    estimate, variance = climb.gain(ours, theirs, bets)
-    half = 1.96 * math.sqrt(variance)
-    between = float(bets.start[0].var()) / len(climb.tasks)
-    usual = float(bets.variance[0])
-    sides = [
-        1.96 * math.sqrt(within / one.episodes + between)
-        for within, one in ((max(usual, climb.policy.changed), ours), (usual, theirs))
-    ]
-    evidence = climb.evidence
+    ours, theirs = Mean.of(ended.ours), Mean.of(ended.theirs)
+    estimate, half = ours.value - theirs.value, 1.96 * math.sqrt(ended.variance)
+    between = climb.between
+    sides = [1.96 * math.sqrt(one.variance + between) for one in (ours, theirs)]
     return Verdict(
         outcome=ended.outcome,
         reason=_reason(climb, ended, estimate, half),
@@ -102,7 +114,7 @@ def verdict(climb: Ascent, ended: Ended) -> Verdict:
         candidate_high=clipped(ours.value + sides[0]),
         p_value=None if ended.wealth is None else min(1.0, math.exp(-ended.wealth)),
         alpha=climb.policy.alpha,
-        episodes=sum(_spent(climb, task) for task in evidence.tasks),
+        episodes=sum(_spent(climb, task) for task in climb.evidence.tasks),
         promising=ended.promising,
         details=_details(climb, ended),
     )
@@ -119,48 +131,50 @@ def _spent(climb: Ascent, task: str) -> int:
 
 def _reason(climb: Ascent, ended: Ended, estimate: float, half: float) -> str:
     tasks = len(climb.tasks)
-    seen = told(
-        estimate, half, round(ended.ours.episodes), tasks, len(climb.evidence.tasks) - tasks
-    )
+    told_of = told(estimate, half, climb.taken.total(), tasks, len(climb.evidence.tasks) - tasks)
     if ended.promising:
-        return f"{seen}: promising, the next proposals build on it; not proven yet"
+        return f"{told_of}: promising, the next proposals build on it; not proven yet"
     return {
-        "better": f"{seen}: an improvement",
-        "not_better": f"{seen}: an improvement is implausible",
-        "not_enough_evidence": f"{seen}: not enough evidence for going on with it",
+        "better": f"{told_of}: an improvement",
+        "not_better": f"{told_of}: more likely no improvement",
+        "not_enough_evidence": f"{told_of}: not enough evidence for an improvement",
     }[ended.outcome]
 
 
 def _details(climb: Ascent, ended: Ended) -> Mapping[str, Any]:
-    ours, bets = ended.ours, ended.bets
-    evidence = climb.evidence
-    kept = climb.kept[0]
-    if ended.wealth is not None:  # something was bet
-        kept = _settled(climb, bets)
-    asked = {t: len(evidence.incumbent.get(t, ())) for t in evidence.tasks}
+    evidence, bets, past = climb.evidence, ended.bets, climb.past
+    kept = climb.kept[0] if bets is None else _settled(climb, bets)
+    gains = climb.gains
+    head = Mean.of(ended.ours) if ended.promising else Mean.of(climb.level) if past.head else None
     details: dict[str, Any] = {
         "tasks": len(climb.tasks),
         "dropped": len(evidence.tasks) - len(climb.tasks),
-        "draws": int(ours.episodes),
-        "proved_on": int(bets.draws[0]) if ended.wealth is not None else 0,
+        "draws": climb.taken.total(),
+        "proved_on": 0 if bets is None else int(bets.draws[0]),
         "rounds": int(climb.incumbent.rounds[0]),
         "tasks_key": tasks_key(climb.tasks),
-        "asked": asked,
+        "asked": {t: len(evidence.incumbent.get(t, ())) for t in evidence.tasks},
         "within": climb.within,
-        "selected": dict(climb.past.selected),
+        "selected": dict(past.selected),
         # less wealth than there is is always safe: rounded down
         "wealth": [float(f"{value * (1 - 1e-4):.4g}") for value in kept],
-        "head": [ours.value, ours.episodes] if ended.promising else climb.past.head_json,
-        "head_seen": _seen(climb) if ended.promising else dict(climb.past.head_seen),
+        "base": Mean.of(climb.base).to_json(),
+        "head": head.to_json() if head and not evidence.confirm else None,
+        "gains": [float(one[0]) for one in (gains.total, gains.squares, gains.weight)],
+        "head_seen": _seen(climb) if ended.promising else dict(past.head_seen),
     }
     if ended.outcome == "better":
-        asked = {t: len(evidence.candidate.get(t, ())) for t in evidence.tasks}
-        near = round(clipped(climb.used().value) * GRID)
-        details |= {"selected": _seen(climb), "asked": asked, "rounds": 0, "head": None}
-        # before this bet: what it won proves this version and nothing else
-        details["wealth"] = [float(f"{climb.kept[0][near] * (1 - 1e-4):.4g}")] * (GRID + 1)
-    elif evidence.confirm:
-        details["head"] = None
+        used = float(climb.incumbent.mean(climb.row)[0])
+        near = round(clipped(used) * GRID)
+        details |= {
+            "asked": {t: len(evidence.candidate.get(t, ())) for t in evidence.tasks},
+            "selected": _seen(climb),
+            "rounds": 0,
+            "base": Mean.of(ended.ours).to_json(),
+            "head": None,
+            # before this bet: what it won proves this version and nothing else
+            "wealth": [float(f"{climb.kept[0][near] * (1 - 1e-4):.4g}")] * (GRID + 1),
+        }
     return details
 
 
