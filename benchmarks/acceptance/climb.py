@@ -61,11 +61,12 @@ class Climb:
         found = screened(self.level, self.gains, screening)
         alone = self.every[~self.building]
         self.base_level.put(alone, self.level)
-        promising, accepted = found.gain > 0, np.zeros(self.runs, bool)
+        promising, accepted = found.gain > self.policy.least, np.zeros(self.runs, bool)
         proven = np.flatnonzero(promising & self._worth(self.every, found.candidate, 1.0))
         if len(proven):
             self._prove(proven, found.candidate, accepted)
-            promising[proven] = found.candidate.mean[proven] > self.level.mean[proven]
+            gain = found.candidate.mean[proven] - self.level.mean[proven]
+            promising[proven] = gain > self.policy.least
         rows = np.flatnonzero(promising & ~accepted)
         self.head[rows], self.building[rows] = candidate[rows], True
         self.level.put(rows, found.candidate)

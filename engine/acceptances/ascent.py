@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 FEWEST_DRAWS = 8  # of a proof, before it may be given up
 GOING_ON = 0.5  # share of the gain aimed at that must be believed in for a proof to go on
-CONFIRMING = 0.25  # the same at the end of a run, where there is nothing to save for
+CONFIRMING = 0.25  # the same at the end of a run
+LAST_STAKE = 0.9
 
 
 class Ascent:
@@ -61,9 +62,9 @@ class Ascent:
         found = self._screen()
         if isinstance(found, Wave | frozenset):
             return found
-        if found.gain[0] > 0 and self._worth(found.candidate, 1.0):
+        promising = bool(found.gain[0] > self.policy.least)
+        if promising and self._worth(found.candidate, 1.0):
             return self._prove(found.candidate, GOING_ON)
-        promising = bool(found.gain[0] > 0)
         return self._tell(
             "not_enough_evidence" if promising else "not_better",
             found.candidate,
@@ -115,7 +116,8 @@ class Ascent:
             if draw + 1 >= FEWEST_DRAWS and not self._worth(believed, going_on):
                 break
         confirm = self.evidence.confirm
-        better = bool(believed.mean[0] > (self.base if confirm else self.level).mean[0])
+        gain = believed.mean[0] - (self.base if confirm else self.level).mean[0]
+        better = bool(gain > self.policy.least)
         promising = better and not confirm
         return self._tell(
             "not_enough_evidence" if better else "not_better",
@@ -187,7 +189,12 @@ class Ascent:
 
         against = self.incumbent.log_wealth(self.row)
         bet = bets.log_wealth(self.row)
-        return float(combined(against, bet, self.kept, self.policy.stake)[0])
+        return float(combined(against, bet, self.kept, self.stake)[0])
+
+    @property
+    def stake(self) -> float:
+        """The share of the wealth that is bet: at the end of a run there is nothing to save for."""
+        return LAST_STAKE if self.evidence.confirm else self.policy.stake
 
     @property
     def within(self) -> float:

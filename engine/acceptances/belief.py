@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .betting import Array, Seen
 
 PRIOR_WEIGHT = 4.0  # proposals that the first guess of their gains weighs
-REMEMBERED = 0.95  # what a proposal weighs when the next one has come
+REMEMBERED = 0.8  # what a proposal weighs when the next one has come: good ones become rare
 SMALLEST_SPREAD = 0.02  # standard deviation of gains; less would never be found out
 EXPECTED_DRAWS = 8.0  # what the expected variance of a draw weighs against those seen
 
@@ -68,10 +68,13 @@ class Gains:
         self.total, self.squares, self.weight = total, squares, weight
 
     def expected(self) -> tuple[Array, Array]:
-        """Return the mean and the variance of the next gain."""
+        """Return the mean and the variance of the next gain.
+
+        The mean is not taken above 0: a proposal is not good because earlier ones were.
+        """
         weight = PRIOR_WEIGHT + self.weight
         variance = (PRIOR_WEIGHT * self.spread**2 + self.squares) / weight
-        return self.total / weight, np.maximum(variance, SMALLEST_SPREAD**2)
+        return np.minimum(self.total / weight, 0.0), np.maximum(variance, SMALLEST_SPREAD**2)
 
     def add(self, gain: Array, variance: Array) -> None:
         """Take in a gain that is known up to `variance`."""

@@ -189,7 +189,6 @@ def _settled(climb: Ascent, bets: CandidateBets) -> Array:
 
     from .betting import MOST_LOG_WEALTH
 
-    stake = climb.policy.stake
     won = np.exp(np.minimum(bets.log_wealth(climb.row)[0], MOST_LOG_WEALTH))
-    left: Array = climb.kept[0] * np.minimum(1.0, 1 - stake + stake * won)
+    left: Array = climb.kept[0] * np.minimum(1.0, 1 - climb.stake + climb.stake * won)
     return left

@@ -11,6 +11,8 @@ from ..statistics import check_tasks
 from .ascent import Ascent
 from .spending import check_budget
 
+LEAST = 0.07
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climbing:
@@ -73,6 +75,11 @@ class Climbing:
                 f" least {fewest} are needed",
                 key="acceptance.episodes",
             )
+
+    @property
+    def least(self) -> float:
+        """The gain, shrunk, that is built on: less is not worth learning anew from."""
+        return LEAST * self.gain
 
     @property
     def spread(self) -> float:
