@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # optimizers whose proposals are not drawn anew, or cost a fine-tuning each
 UNSAMPLED = frozenset({"demonstrations", "finetune"})
 # policies that control a false acceptance
-ALPHA_POLICIES = frozenset({"fixed", "sequential", "climbing"})
+ALPHA_POLICIES = frozenset({"fixed", "sequential"})
 
 
 def load_tasks(config: Config) -> Splits:
@@ -136,14 +136,16 @@ def make_acceptance(config: Config) -> Acceptance:
     if training.acceptance in ALPHA_POLICIES:
         options.setdefault("alpha", training.alpha)
     sampled = training.accept_on == "train" and training.batch_size > 0
-    if training.acceptance == "climbing" and sampled:
-        raise ConfigError(
-            "climbing compares many steps on the same tasks: set training.accept_on ="
-            ' "validation", or batch_size = 0',
-            key="training.acceptance",
-        )
-    if training.acceptance == "sequential" and training.accept_on == "train":
-        options.setdefault("sampled", training.batch_size > 0)
+    if training.acceptance == "sequential":
+        climb = options.setdefault("climb", not sampled)
+        if climb is True and sampled:
+            raise ConfigError(
+                "a climb compares many steps on the same tasks: leave it out, or set"
+                ' training.accept_on = "validation", or batch_size = 0',
+                key="training.acceptance_options.climb",
+            )
+        if climb is False and training.accept_on == "train":
+            options.setdefault("sampled", sampled)
     return policy(training.acceptance, options)
 
 

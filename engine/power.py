@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from .acceptances.climbing import Climbing
 from .errors import ConfigError
 
 # what anytime-valid bets cost over the best test of the same level with a known incumbent:
 # measured 1.3 to 2.2 (benchmarks/results/acceptance.md)
 SEQUENTIAL_COST = 1.6
+# the same for the proof of a climb, whose incumbent is hardly known; measured 2.5 to 3.3
+CLIMB_COST = 2.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,7 @@ class Need:
     """What finding a true gain takes."""
 
     gain: float
-    candidate_episodes: int  # expected for the proposal that has this gain
+    candidate_episodes: int  # expected for the version that has this gain
     incumbent_episodes: int  # that the version in use should have by then; kept for later steps
     repeats: int  # of every task, on both sides, by a fixed paired test
 
@@ -27,8 +30,9 @@ class Need:
 class Plan:
     """What the configured run can and cannot find, at power 0.8."""
 
-    detectable_gain: float  # the smallest true gain that a step can find; above 1: none
-    step_episodes: int  # candidate episodes that a step may take
+    # the smallest true gain that a step can find, in a climb all its steps together; above 1: none
+    detectable_gain: float
+    step_episodes: int  # candidate episodes that a step, or the proof of a climb, may take
     needs: tuple[Need, ...]  # for +5 and +10 points
     decides: bool  # whether any true gain can be found
     message: str  # for people
@@ -42,6 +46,7 @@ def plan(
     steps: int = 10,
     agreement: float = 0.84,
     power: float = 0.8,
+    climb: Climbing | None = None,
 ) -> Plan:
     """Say what true gain `budget` episodes can detect, and what +5 and +10 points take.
 
@@ -61,36 +66,51 @@ def plan(
         steps: Planned proposals.
         agreement: Share of tasks on which two repeats of one agent agree; measured 0.82 to 0.84.
         power: Chance to find the gain.
+        climb: The policy, where proposals build on promising versions and what they gain together
+            is proven; each proposal takes its screening, and one proof gets what is left. None:
+            each proposal is tested by itself.
 
     Raises:
         ConfigError: A number is out of its range.
     """
     _check(tasks, repeats, budget, alpha, steps, agreement, power)
     normal = NormalDist()
-    quantile = normal.inv_cdf(1 - alpha / steps) + normal.inv_cdf(power)
     variance = max((1 - agreement) / 2, 0.005)
-    step_episodes = int(0.8 * budget / steps)
-    information = SEQUENTIAL_COST * quantile**2 * variance
-    detectable = math.sqrt(information / step_episodes) if step_episodes else math.inf
+    fixed = normal.inv_cdf(1 - alpha / steps) + normal.inv_cdf(power)
     # a bet at most doubles the wealth: fewer episodes can never decide
-    fewest = math.ceil(math.log2(steps / (1.2 * alpha))) + 1
+    if climb is None:
+        step_episodes = int(0.8 * budget / steps)
+        information = SEQUENTIAL_COST * fixed**2 * variance
+        fewest = math.ceil(math.log2(steps / (1.2 * alpha))) + 1
+    else:
+        left = max(0, budget - steps * climb.screen) / (1 + climb.ratio)
+        step_episodes = min(int(left), climb.longest)
+        quantile = normal.inv_cdf(1 - alpha * climb.stake) + normal.inv_cdf(power)
+        information = CLIMB_COST * quantile**2 * variance
+        fewest = math.ceil(math.log2(1 / (climb.stake * alpha))) + 1
+    detectable = math.sqrt(information / step_episodes) if step_episodes else math.inf
     decides = detectable <= 1.0 and step_episodes >= fewest
-    needs = tuple(_need(gain, tasks, information, quantile, variance) for gain in (0.05, 0.1))
+    ratio = 4.0 if climb is None else climb.ratio
+    needs = tuple(_need(gain, tasks, information, ratio, fixed, variance) for gain in (0.05, 0.1))
     return Plan(
         detectable_gain=detectable,
         step_episodes=step_episodes,
         needs=needs,
         decides=decides,
-        message=_message(detectable, decides, tasks, repeats, budget, quantile, variance, needs),
+        message=_message(
+            detectable, decides, tasks, repeats, budget, fixed, variance, needs, climb
+        ),
     )
 
 
-def _need(gain: float, tasks: int, information: float, quantile: float, variance: float) -> Need:
+def _need(
+    gain: float, tasks: int, information: float, ratio: float, quantile: float, variance: float
+) -> Need:
     candidate = math.ceil(information / gain**2)
     return Need(
         gain=gain,
         candidate_episodes=candidate,
-        incumbent_episodes=4 * candidate,
+        incumbent_episodes=math.ceil(ratio * candidate),
         repeats=math.ceil(2 * quantile**2 * variance / gain**2 / tasks),
     )
 
@@ -104,17 +124,20 @@ def _message(
     quantile: float,
     variance: float,
     needs: tuple[Need, ...],
+    climb: Climbing | None,
 ) -> str:
     fixed = quantile * math.sqrt(2 * variance / (tasks * repeats))
+    who = "proposal" if climb is None else "promising version"
     lines = [
         f"{budget} episodes find a true gain of {100 * detectable:.1f} points or more"
+        + ("" if climb is None else ", all promising steps together")
         if decides
         else f"{budget} episodes cannot reach a decision",
         f"a fixed test on {tasks} tasks x {repeats} finds {100 * fixed:.1f} points",
     ]
     lines += [
-        f"+{100 * need.gain:g} points take about {need.candidate_episodes} episodes of the"
-        f" proposal and up to {need.incumbent_episodes} of the version in use, once;"
+        f"+{100 * need.gain:g} points take about {need.candidate_episodes} episodes of the {who}"
+        f" and up to {need.incumbent_episodes} of the version in use, once;"
         f" by a fixed test {need.repeats} repeats of each task on both sides"
         for need in needs
     ]

@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config import Config, load_config
 from .output import DONE, print_json, show
+
+if TYPE_CHECKING:
+    from ...engine.acceptances.climbing import Climbing
 
 
 def plan(config: Path, overrides: Sequence[str], *, episodes: int | None, as_json: bool) -> int:
@@ -29,6 +33,7 @@ def plan(config: Path, overrides: Sequence[str], *, episodes: int | None, as_jso
         budget=budget,
         alpha=settings.training.alpha,
         steps=steps,
+        climb=_climb(settings),
     )
     if as_json:
         print_json({"tasks": tasks, "steps": steps, "episodes": budget, **asdict(found)})
@@ -52,7 +57,9 @@ def undecidable(config: Config) -> str | None:
     from ...engine.power import plan as estimate
 
     steps = training.epochs + training.patience
-    found = estimate(tasks=2, repeats=1, budget=calls, alpha=training.alpha, steps=steps)
+    found = estimate(
+        tasks=2, repeats=1, budget=calls, alpha=training.alpha, steps=steps, climb=_climb(config)
+    )
     if found.decides:
         return None
     return (
@@ -71,7 +78,18 @@ def _deciding_tasks(config: Config) -> int:
     return min(len(deciding), config.training.batch_size or len(deciding))
 
 
+def _climb(config: Config) -> Climbing | None:
+    """Return the policy where it climbs."""
+    from ...engine.acceptances.climbing import Climbing
+    from ..parts import make_acceptance
+
+    made = make_acceptance(config)
+    return made if isinstance(made, Climbing) else None
+
+
 def _policy_budget(config: Config, steps: int) -> int:
-    """Return what the sequential policy may take where no cap says less; a fifth is incumbent's."""
+    """Return what the sequential policy may take where no cap says less, both sides."""
+    if (climb := _climb(config)) is not None:
+        return steps * climb.screen + math.ceil(climb.longest * (1 + climb.ratio))
     gain = float(config.training.acceptance_options.get("gain", 0.1))
     return math.ceil(steps * 4 / gain**2 / 0.8)

@@ -331,7 +331,7 @@ class TrainingConfig(Section):
     patience: Annotated[int, Field(ge=0)] = 10  # C: stop after more rejections in a row than this
     batch_size: Annotated[int, Field(ge=0)] = 0  # tasks per step; 0: all training tasks
     accept_on: Literal["train", "validation"] = "train"
-    acceptance: Literal["paper", "no_worse", "fixed", "sequential", "climbing"] = "sequential"
+    acceptance: Literal["paper", "no_worse", "fixed", "sequential"] = "sequential"
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1  # chance of a false acceptance in the run
     acceptance_options: dict[str, Any] = Field(default_factory=dict)
     max_failed_share: Share = 0.2  # more failed episodes than this void an evaluation

@@ -64,7 +64,7 @@ class Climb:
         promising, accepted = found.gain > self.policy.least, np.zeros(self.runs, bool)
         proven = np.flatnonzero(promising & self._worth(self.every, found.candidate, 1.0))
         if len(proven):
-            self._prove(proven, found.candidate, accepted)
+            self.prove(proven, found.candidate, accepted)
             gain = found.candidate.mean[proven] - self.level.mean[proven]
             promising[proven] = gain > self.policy.least
         rows = np.flatnonzero(promising & ~accepted)
@@ -95,14 +95,15 @@ class Climb:
         worth: Bools = candidate.mean[rows] - self.base_level.mean[rows] >= share * aim
         return worth
 
-    def _prove(self, rows: Rows, believed: Level, accepted: Bools) -> None:
+    def prove(self, rows: Rows, believed: Level, accepted: Bools) -> None:
+        """Put the candidates of the runs `rows` to the proof; `believed` and `accepted` learn."""
         policy, target = self.policy, np.log(1 / self.policy.alpha)
         bets = betting.CandidateBets(
             self.incumbent.seen + self.head_seen + self.won, self.mu, policy.gain, policy.drift
         )
         edges, start = np.cumsum(bets.chances, 1), believed.copy()
         asked, live = np.zeros(self.runs), rows
-        for draw in range(policy.episodes):
+        for draw in range(policy.longest):
             while len(short := self._short(live, draw)):
                 bets.learn(short, self._round(short))
             waiting = live[asked[live] <= draw]
@@ -116,7 +117,7 @@ class Climb:
             believed.put(live, start)
             believed.learn(live, bets.mean(live), bets.spread(live) / bets.draws[live])
             better = wealth >= target
-            over = np.full(len(live), draw + 1 == policy.episodes)
+            over = np.full(len(live), draw + 1 == policy.longest)
             if draw + 1 >= FEWEST_DRAWS:
                 over |= ~self._worth(live, believed, GOING_ON)
             accepted[live[better]] = True

@@ -15,7 +15,7 @@ from scipy.stats import beta
 from benchmarks.acceptance.climb import Climb
 from benchmarks.acceptance.gate import Gate
 from benchmarks.acceptance.outcomes import Array, Outcomes
-from benchmarks.acceptance.rules import no_lower, paired_test, strictly_higher
+from benchmarks.acceptance.rules import STEP_BY_STEP, no_lower, paired_test, strictly_higher
 
 STEPS = 10
 
@@ -41,7 +41,7 @@ class Row:
         return float(beta.ppf(0.95, self.wrong + 1, self.runs - self.wrong))
 
 
-def sequential(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[int, float]:
+def step_by_step(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[int, float]:
     """Return the runs that accepted anything, and the episodes of a step."""
     policy = Sequential(alpha=alpha, steps=STEPS)
     gate = Gate(policy, model, truth, np.random.default_rng(seed))
@@ -54,7 +54,7 @@ def sequential(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[
     return int(wrong.sum()), spent / STEPS
 
 
-def climbing(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[int, float]:
+def sequential(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[int, float]:
     """Return the runs that accepted anything, and the episodes of a step."""
     climb = Climb(Climbing(alpha=alpha), model, truth, np.random.default_rng(seed))
     wrong = np.zeros(len(truth), bool)
@@ -98,9 +98,9 @@ def rows(runs: int) -> Iterator[Row]:
                     seconds = time.process_time() - start
                     yield Row(model, tasks, alpha, "sequential", runs, wrong, episodes, seconds)
                     start = time.process_time()
-                    wrong, episodes = climbing(model, truth, alpha, 11)
+                    wrong, episodes = step_by_step(model, truth, alpha, 11)
                     seconds = time.process_time() - start
-                    yield Row(model, tasks, alpha, "climbing", runs, wrong, episodes, seconds)
+                    yield Row(model, tasks, alpha, STEP_BY_STEP, runs, wrong, episodes, seconds)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.acceptance.rules import STEP_BY_STEP
+
 CONFIG = Path(__file__).parents[2] / "examples" / "quickstart.toml"
-POLICIES = ("paper", "sequential", "climbing")
+POLICIES = {
+    "paper": ("acceptance=paper",),
+    "sequential": ("acceptance=sequential",),
+    STEP_BY_STEP: ("acceptance=sequential", "acceptance_options.climb=false"),
+}
 
 
 def train(policy: str, seed: int) -> dict[str, Any]:
     """Train once; return what `train --json` prints, with the number of scored episodes."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "runs.db"
-        settings = [f"seed={seed}", f"training.acceptance={policy}", f"store.path={store}"]
+        training = (f"training.{setting}" for setting in POLICIES[policy])
+        settings = [f"seed={seed}", f"store.path={store}", *training]
         command = [sys.executable, "-m", "funcforge", "train", str(CONFIG), "--json"]
         for setting in settings:
             command += ["--set", setting]

@@ -12,6 +12,8 @@ from benchmarks.acceptance.outcomes import Array, Outcomes
 
 Bools = NDArray[np.bool_]
 
+STEP_BY_STEP = "sequential, climb = false"
+
 
 def mean_scores(model: Outcomes, rng: np.random.Generator, means: Array, repeats: int = 1) -> Array:
     """Return the observed mean of each task over `repeats`."""

@@ -14,6 +14,7 @@ from scipy.stats import beta
 from benchmarks.acceptance.climb import Climb
 from benchmarks.acceptance.gate import Gate, Step
 from benchmarks.acceptance.outcomes import Array, Outcomes, shifted
+from benchmarks.acceptance.rules import STEP_BY_STEP
 
 TASKS, STEPS = 80, 10
 
@@ -77,10 +78,10 @@ def rows(runs: int) -> Iterator[Row]:
         gate = Gate(
             Sequential(alpha=0.1, steps=STEPS, drift=allowed), model, truth, rng, drift=drift
         )
-        yield Row(attack, "sequential", len(truth), _wrong(gate, propose, rng))
+        yield Row(attack, STEP_BY_STEP, len(truth), _wrong(gate, propose, rng))
         rng = np.random.default_rng(18)
         climb = Climb(Climbing(alpha=0.1, drift=allowed), model, truth, rng, drift=drift)
-        yield Row(attack, "climbing", len(truth), _wrong(climb, propose, rng))
+        yield Row(attack, "sequential", len(truth), _wrong(climb, propose, rng))
 
 
 def _wrong(player: Player, propose: Propose, rng: np.random.Generator) -> int:

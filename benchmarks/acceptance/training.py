@@ -24,8 +24,9 @@ from benchmarks.acceptance.outcomes import (
     changed,
     shifted,
 )
-from benchmarks.acceptance.rules import mcnemar, strictly_higher
+from benchmarks.acceptance.rules import STEP_BY_STEP, Bools, mcnemar, strictly_higher
 
+PRICE = 10
 EPISODES = (250, 500, 1000, 2000, 4000)
 ALPHA = 0.1
 RACING, FIRST_LAP = 4, 16
@@ -49,6 +50,7 @@ class Row:
     rule: str
     gained: tuple[float, ...]  # true accuracy over the start, mean over runs, at EPISODES
     area: float  # mean true gain over the EPISODES[-1] episodes
+    priced: float  # the same where each step's proposals cost as much as PRICE episodes
     harmful: float  # accepted proposals a run that were worse by more than a point
     accepted: float  # a run
 
@@ -95,12 +97,17 @@ class _Curve:
         self.spent = np.zeros(len(truth))
         self.at = [np.zeros(len(truth)) for _ in EPISODES]
         self.harmful = self.accepted = 0
-        self.area = np.zeros(len(truth))  # of the true gain over episodes
+        self.area, self.priced = np.zeros((2, len(truth)))  # of the true gain over episodes
+        self.steps = 0
 
-    def add(self, episodes: Array, before: Array, after: Array, accepted: Array) -> None:
+    def add(self, episodes: Array, before: Array, after: Array, accepted: Bools) -> None:
         reached = self.spent + episodes
-        within = np.minimum(reached, EPISODES[-1]) - np.minimum(self.spent, EPISODES[-1])
-        self.area += (before - self.start) * within
+        priced = PRICE * self.steps
+        self.area += (before - self.start) * _within(self.spent, reached)
+        self.priced += (before - self.start) * _within(
+            self.spent + priced, reached + priced + PRICE
+        )
+        self.steps += 1
         for index, limit in enumerate(EPISODES):
             self.at[index] = np.where(reached <= limit, after, self.at[index])
         counted = accepted & (reached <= EPISODES[-1])
@@ -113,12 +120,19 @@ class _Curve:
         gained = tuple(
             float((np.where(at > 0, at, self.start) - self.start).mean()) for at in self.at
         )
-        area = float(self.area.mean()) / EPISODES[-1]
-        return Row(self.tasks, mix, rule, gained, area, self.harmful / runs, self.accepted / runs)
+        area, priced = (float(one.mean()) / EPISODES[-1] for one in (self.area, self.priced))
+        harmful, accepted = self.harmful / runs, self.accepted / runs
+        return Row(self.tasks, mix, rule, gained, area, priced, harmful, accepted)
 
 
-def sequential(mix: str, truth: Array, seed: int, racing: bool) -> Row:
-    """Train with the sequential policy."""
+def _within(start: Array, end: Array) -> Array:
+    """Return how many of these episodes the trainings have."""
+    within: Array = np.minimum(end, EPISODES[-1]) - np.minimum(start, EPISODES[-1])
+    return within
+
+
+def step_by_step(mix: str, truth: Array, seed: int, racing: bool) -> Row:
+    """Train with the sequential policy, each step tested by itself."""
     rng = np.random.default_rng(seed)
     gate = Gate(Sequential(alpha=ALPHA, steps=10), Outcomes("fitted"), truth, rng)
     curve = _Curve(truth)
@@ -129,11 +143,11 @@ def sequential(mix: str, truth: Array, seed: int, racing: bool) -> Row:
         step = gate.step(proposal)
         spent = step.candidate_episodes + step.incumbent_episodes + race
         curve.add(spent, before, gate.truth.mean(-1), step.accepted)
-    return curve.row(mix, "sequential" + RACED * racing)
+    return curve.row(mix, STEP_BY_STEP + RACED * racing)
 
 
-def climbing(mix: str, truth: Array, seed: int, racing: bool) -> Row:
-    """Train with the climbing policy; what counts is the accepted version."""
+def sequential(mix: str, truth: Array, seed: int, racing: bool) -> Row:
+    """Train with the sequential policy, climbing; what counts is the accepted version."""
     rng = np.random.default_rng(seed)
     climb = Climb(Climbing(alpha=ALPHA), Outcomes("fitted"), truth, rng)
     curve = _Curve(truth)
@@ -142,7 +156,7 @@ def climbing(mix: str, truth: Array, seed: int, racing: bool) -> Row:
         proposal, race = _proposal(rng, mix, climb.head, racing)
         accepted = climb.step(proposal)
         curve.add(climb.spent - spent + race, before, climb.base.mean(-1), accepted)
-    return curve.row(mix, "climbing" + RACED * racing)
+    return curve.row(mix, "sequential" + RACED * racing)
 
 
 def fixed_size(mix: str, truth: Array, seed: int, rule: str) -> Row:
@@ -191,7 +205,7 @@ def rows(runs: int) -> Iterator[Row]:
                 yield fixed_size(mix, truth, 1, rule)
             for racing in (False, True):
                 yield sequential(mix, truth, 1, racing)
-                yield climbing(mix, truth, 1, racing)
+                yield step_by_step(mix, truth, 1, racing)
 
 
 if __name__ == "__main__":
@@ -199,6 +213,6 @@ if __name__ == "__main__":
         print(
             f"{row.tasks} | {row.mix} | {row.rule} |",
             " | ".join(f"{100 * gain:+.1f}" for gain in row.gained),
-            f"| {100 * row.area:+.1f} | {row.harmful:.2f} of {row.accepted:.2f}",
+            f"| {100 * row.area:+.1f} | {100 * row.priced:+.1f} | {row.harmful:.2f} of {row.accepted:.2f}",
             flush=True,
         )

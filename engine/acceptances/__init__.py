@@ -19,8 +19,7 @@ POLICIES: Mapping[str, type[Any]] = {
     "paper": Paper,
     "no_worse": NoWorse,
     "fixed": Fixed,
-    "sequential": Sequential,
-    "climbing": Climbing,
+    "sequential": Climbing,  # with climb = false: Sequential
 }
 
 
@@ -29,20 +28,24 @@ def policy(name: str, options: Mapping[str, Any] | None = None) -> Acceptance:
 
     Args:
         name: A key of `POLICIES`.
-        options: Its settings; each policy's fields say which.
+        options: Its settings; each policy's fields say which. `sequential` has one more: `climb`,
+            on unless it is false.
 
     Raises:
         ConfigError: Unknown name or option (with the nearest one), wrong type or value.
     """
     if name not in POLICIES:
         raise ConfigError(_unknown(name, tuple(POLICIES)), key="acceptance.policy")
-    kind = POLICIES[name]
+    options, kind, mode = dict(options or {}), POLICIES[name], ""
+    if name == "sequential":
+        climb = _typed(options.pop("climb", True), bool, "climb")
+        kind, mode = (kind if climb else Sequential), f", with climb = {str(climb).lower()}"
     types = get_type_hints(kind)
     known = tuple(field.name for field in fields(kind))
     checked: dict[str, Any] = {}
-    for key, value in (options or {}).items():
+    for key, value in options.items():
         if key not in known:
-            raise ConfigError(_unknown(key, known), key=f"acceptance.{key}")
+            raise ConfigError(_unknown(key, known) + mode, key=f"acceptance.{key}")
         checked[key] = _typed(value, types[key], key)
     made: Acceptance = kind(**checked)
     return made

@@ -100,7 +100,7 @@ class Ascent:
         bets = CandidateBets(self._seen(), self.mu, policy.gain, policy.drift)
         draws = Draws(f"{self.evidence.seed}/{self.evidence.step}/prove", bets.chances[0].tolist())
         wealth, believed = 0.0, candidate
-        for draw in range(policy.episodes if self._worth(candidate, going_on) else 0):
+        for draw in range(policy.longest if self._worth(candidate, going_on) else 0):
             while self.incumbent.rounds[0] < policy.rounds(draw, len(self.tasks)):
                 if self._lacking(int(self.incumbent.rounds[0]) + 1) is not None:
                     return self._proof_wave(draws, draw)
@@ -135,7 +135,7 @@ class Ascent:
         return bool(candidate.mean[0] - self.base.mean[0] >= share * aim[0])
 
     def _proof_wave(self, draws: Draws, draw: int) -> Wave | frozenset[str]:
-        end = min(draw + self.policy.wave, self.policy.episodes)
+        end = min(draw + self.policy.wave, self.policy.longest)
         rounds = self.policy.rounds(end - 1, len(self.tasks))
         return self._wave((draws.task(i) for i in range(draw, end)), rounds)
 

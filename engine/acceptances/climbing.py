@@ -49,7 +49,7 @@ class Climbing:
     alpha: float = 0.1  # the chance to accept anything that is not better
     gain: float = 0.14  # over the version in use, by which a version is put to the proof
     screen: int = 16  # episodes of a proposal before it is built on or rolled back
-    episodes: int = 250  # most fresh episodes of a proof
+    episodes: int = 0  # most fresh episodes of a proof; 0: enough for `gain`, 5 / gain ** 2
     ratio: float = 1.5  # episodes of the version in use per fresh episode
     stake: float = 0.4  # share of the wealth that is bet on one version
     wave: int = 16  # most episodes at once
@@ -69,12 +69,17 @@ class Climbing:
                 raise ConfigError(f"{value!r} is not in [{low}, {high}]", key=f"acceptance.{key}")
         # a bet at most doubles the wealth
         fewest = math.ceil(math.log2(1 / (self.stake * self.alpha))) + 1
-        if self.episodes < fewest:
+        if self.longest < fewest:
             raise ConfigError(
-                f"{self.episodes} episodes can never prove anything at alpha = {self.alpha}: at"
+                f"{self.longest} episodes can never prove anything at alpha = {self.alpha}: at"
                 f" least {fewest} are needed",
                 key="acceptance.episodes",
             )
+
+    @property
+    def longest(self) -> int:
+        """The most fresh episodes that a proof takes."""
+        return self.episodes or math.ceil(5 / self.gain**2)
 
     @property
     def least(self) -> float:

@@ -29,12 +29,14 @@ def test_a_budget_that_cannot_decide_is_said_beforehand(
 
 
 @pytest.mark.parametrize(
-    ("policy", "calls", "said"),
-    [("sequential", 60, True), ("climbing", 60, True), ("sequential", 5000, False),
-     ("paper", 60, False)],
+    ("policy", "climb", "calls", "said"),
+    [("sequential", "true", 60, True), ("sequential", "false", 60, True),
+     ("sequential", "true", 5000, False), ("sequential", "false", 5000, False),
+     ("paper", "true", 60, False)],
 )  # fmt: skip
 def test_a_training_says_before_it_starts_that_its_budget_cannot_decide(
     policy: str,
+    climb: str,
     calls: int,
     said: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -42,6 +44,8 @@ def test_a_training_says_before_it_starts_that_its_budget_cannot_decide(
 ) -> None:
     monkeypatch.setattr(running, "run_to_end", lambda *_: 0)  # what follows is not asked here
     settings = [f"training.acceptance={policy}", f"budget.calls={calls}"]
+    if policy == "sequential":
+        settings.append(f"training.acceptance_options.climb={climb}")
 
     invoke(["train", str(QUICKSTART), *(a for s in settings for a in ("--set", s))])
 

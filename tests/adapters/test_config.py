@@ -146,7 +146,7 @@ def test_an_error_names_where_the_setting_was_made(folder: Path) -> None:
         ('[agent]\nmodel = "gpt-4"', 'agent.model: a model is named "provider/model"'),
         ('[agent]\nkind = "chat"', 'agent.kind: allowed are "tool_calling", "react", "'),
         ('[agent]\nanswer = "box"', "agent.answer: 'box' is no answer format; allowed are"),
-        ('[training]\nacceptance = "maybe"', 'allowed are "paper", "no_worse", "fixed", "'),
+        ('[training]\nacceptance = "maybe"', 'allowed are "paper", "no_worse", "fixed" or "'),
         ("[sandbox]\npackages = [1]", "sandbox.packages.0: must be a text in quotes"),
         ("budget = 3", "budget: must be a table, not 3"),
         ('[models."openai/x"]\nbase_url = "ftp://x"', 'base_url must begin with "http://"'),

@@ -47,11 +47,12 @@ def test_a_replay_is_identical_to_its_record(trained: tuple[Path, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", ["sequential", "climbing"])
+@pytest.mark.parametrize("climb", ["false", "true"])
 def test_a_policy_that_looks_many_times_decides_the_same_in_a_replay(
-    tmp_path: Path, policy: str
+    tmp_path: Path, climb: str
 ) -> None:
-    settings = (*SMALL[:3], "training.steps=3", f"training.acceptance={policy}")
+    policy = ("training.acceptance=sequential", f"training.acceptance_options.climb={climb}")
+    settings = (*SMALL[:3], "training.steps=3", *policy)
     overrides = [part for setting in settings for part in ("--set", setting)]
     config = str(ROOT / "examples" / "quickstart.toml")
     code, result = funcforge(tmp_path, "train", config, *overrides)

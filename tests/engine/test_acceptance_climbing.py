@@ -35,7 +35,7 @@ def climb(
     options: dict[str, Any], means: list[dict[str, float]], seed: int
 ) -> list[tuple[Verdict, Evidence]]:
     """Play proposals with these true task means, one after the other."""
-    climbing, found = policy("climbing", options), []
+    climbing, found = policy("sequential", options), []
     evidence, incumbent = first_evidence(MEANS, seed), draws((seed, "incumbent"), MEANS)
     for number, candidate in enumerate(means, start=1):
         ours: Draw = draws((seed, number), candidate)
@@ -104,7 +104,7 @@ def test_without_an_improvement_hardly_a_run_accepts_anything() -> None:
 
 
 def test_a_promising_version_is_confirmed_on_fresh_episodes_only() -> None:
-    better, climbing = moved(0.6), policy("climbing")
+    better, climbing = moved(0.6), policy("sequential")
     lucky = dict.fromkeys(MEANS, 1.0)
     head = dict.fromkeys(MEANS, (1.0,) * 4)  # what made it promising: luck
     for seed in range(40):

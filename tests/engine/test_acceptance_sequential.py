@@ -38,8 +38,10 @@ def test_no_wave_size_changes_a_decision(wave: int, seed: int, gain: float, fail
     evidence = first_evidence(before, seed)
     sides = draws((seed, 1), before, failing), draws((seed, 2), after, failing)
 
-    one, _, _ = step(policy("sequential", {"gain": 0.3, "wave": wave}), evidence, *sides)
-    other, _, _ = step(policy("sequential", {"gain": 0.3}), evidence, *sides)
+    one, _, _ = step(
+        policy("sequential", {"climb": False, "gain": 0.3, "wave": wave}), evidence, *sides
+    )
+    other, _, _ = step(policy("sequential", {"climb": False, "gain": 0.3}), evidence, *sides)
 
     assert _decision(one) == _decision(other)
 
@@ -47,7 +49,7 @@ def test_no_wave_size_changes_a_decision(wave: int, seed: int, gain: float, fail
 def test_more_outcomes_than_asked_for_change_nothing() -> None:
     evidence = first_evidence(WORSE)
     sides = draws(1, WORSE), draws(2, BETTER)
-    sequential = policy("sequential", {"gain": 0.3})
+    sequential = policy("sequential", {"climb": False, "gain": 0.3})
     verdict, seen, _ = step(sequential, evidence, *sides)
     ahead = {
         task: (*scores, *(sides[1](task, len(scores) + more) for more in range(5)))
@@ -78,7 +80,7 @@ def test_runs_without_improvement_rarely_accept(model: str) -> None:
             sides = draws((seed, 1), means), draws((seed, 2, number), after)
             options = {"gain": 0.4, "alpha": 0.3, "steps": 3, "wave": 8 + seed}
             found, seen, _ = step(
-                policy("sequential", options),
+                policy("sequential", {"climb": False, **options}),
                 replace(evidence, step=number, earlier=earlier),
                 *sides,
             )
@@ -89,7 +91,7 @@ def test_runs_without_improvement_rarely_accept(model: str) -> None:
 
 
 def test_an_accepted_score_is_estimated_again_on_fresh_repeats() -> None:
-    sequential = policy("sequential", {"gain": 0.3})
+    sequential = policy("sequential", {"climb": False, "gain": 0.3})
     lucky = dict.fromkeys(WORSE, 1.0)
     won, seen, _ = step(sequential, first_evidence(WORSE), draws(1, WORSE), draws(2, lucky))
     assert won.accepted
@@ -109,7 +111,7 @@ def test_an_accepted_score_is_estimated_again_on_fresh_repeats() -> None:
 
 
 def test_the_incumbent_keeps_its_outcomes_over_rejected_steps() -> None:
-    sequential = policy("sequential", {"gain": 0.3})
+    sequential = policy("sequential", {"climb": False, "gain": 0.3})
     first, seen, _ = step(sequential, first_evidence(MEANS), draws(1, MEANS), draws(2, WORSE))
     evidence = replace(seen, step=2, candidate={}, earlier=(first,))
 
@@ -144,7 +146,9 @@ def test_agreeing_repeats_lead_to_smaller_gains_and_fewer_rounds() -> None:
     accepted, rounds = 0, []
     for seed in range(8):
         evidence = first_evidence(solved, seed)
-        verdict, _, _ = step(policy("sequential"), evidence, draws(1, solved), draws(2, better))
+        verdict, _, _ = step(
+            policy("sequential", {"climb": False}), evidence, draws(1, solved), draws(2, better)
+        )
         accepted += verdict.accepted
         rounds.append(verdict.details["rounds"])
 
@@ -162,7 +166,7 @@ def test_the_incumbent_gets_a_round_where_it_alone_keeps_a_candidate_waiting() -
 
 
 def test_rejected_proposals_use_up_the_wealth_and_acceptances_do_not() -> None:
-    sequential = policy("sequential", {"gain": 0.3})
+    sequential = policy("sequential", {"climb": False, "gain": 0.3})
     verdict, _, _ = step(sequential, first_evidence(MEANS), draws(1, MEANS), draws(2, WORSE))
 
     wealth = verdict.details["wealth"]
@@ -178,7 +182,10 @@ def test_tasks_that_always_fail_are_left_out_and_counted() -> None:
         return None if task in broken else draws(2, BETTER)(task, repeat)
 
     verdict, seen, _ = step(
-        policy("sequential", {"gain": 0.3}), first_evidence(WORSE), draws(1, WORSE), candidate
+        policy("sequential", {"climb": False, "gain": 0.3}),
+        first_evidence(WORSE),
+        draws(1, WORSE),
+        candidate,
     )
 
     assert verdict.accepted
@@ -188,7 +195,7 @@ def test_tasks_that_always_fail_are_left_out_and_counted() -> None:
 
 
 def test_a_hopeless_proposal_stops_long_before_the_budget() -> None:
-    sequential = policy("sequential")
+    sequential = policy("sequential", {"climb": False})
     spent = []
     for seed in range(10):
         verdict, _, _ = step(

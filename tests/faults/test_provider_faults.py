@@ -128,13 +128,15 @@ async def test_one_refused_question_is_one_failed_episode(tmp_path: Path) -> Non
     assert len({entry.hash for entry in refused}) == len(refused)
 
 
-@pytest.mark.parametrize("policy", ["sequential", "climbing"])
+@pytest.mark.parametrize("climb", [False, True])
 async def test_a_question_that_is_always_refused_is_left_out_of_a_decision_by_waves(
-    tmp_path: Path, policy: str
+    tmp_path: Path, climb: bool
 ) -> None:
     # asked again alone, all of a wave fails
     async with LoopbackProvider(brain=signing(), faults=OneQuestion()) as provider:
-        found = await train(tmp_path, provider, train=30, test=30, training__acceptance=policy)
+        found = await train(
+            tmp_path, provider, train=30, test=30, training__acceptance_options={"climb": climb}
+        )
 
     assert found.status == "done", found.message
     verdicts = found.value.progress.verdicts
@@ -143,7 +145,7 @@ async def test_a_question_that_is_always_refused_is_left_out_of_a_decision_by_wa
         waves = database.execute(
             "SELECT score, low, high FROM evaluations WHERE failed > 0 AND episodes = 0"
         ).fetchall()
-    assert waves or policy == "climbing"  # which asks its rounds together
+    assert waves or climb  # which asks its rounds together
     assert set(waves) <= {(0.0, 0.0, 1.0)}, "nothing is known by it"
 
 
