@@ -123,7 +123,8 @@ def write_report() -> None:
                 rows("power"),
             ),
             proof=table(
-                "tasks | true gain | proven % | episodes | of the version in use | by the best test",
+                "tasks | true gain | proven % | episodes | of the version in use"
+                " | by the best test",
                 rows("proof"),
             ),
             training=table(

@@ -213,6 +213,7 @@ if __name__ == "__main__":
         print(
             f"{row.tasks} | {row.mix} | {row.rule} |",
             " | ".join(f"{100 * gain:+.1f}" for gain in row.gained),
-            f"| {100 * row.area:+.1f} | {100 * row.priced:+.1f} | {row.harmful:.2f} of {row.accepted:.2f}",
+            f"| {100 * row.area:+.1f} | {100 * row.priced:+.1f}",
+            f"| {row.harmful:.2f} of {row.accepted:.2f}",
             flush=True,
         )

@@ -37,8 +37,8 @@ class Climbing:
     holds anew, at the share of alpha that lost bets left. The screening needs no guarantee and
     spends no alpha: its outcomes only say what is bet on, and are not bet on.
 
-    It needs what `sequential` needs. Use `sequential` to find one gain of a known size for sure,
-    this to get far with many proposals.
+    What `sequential` does unless the tasks differ from step to step. It needs what `Sequential`
+    needs, which finds one gain of a known size for sure; this gets far with many proposals.
 
     Source: see `betting` for the test and `belief` for the screening. Selecting on some episodes
     and testing on fresh ones: Cox (1975), "A note on data-splitting". Shares of the wealth: Ramdas,

@@ -28,6 +28,9 @@ GRID = 200  # steps of the nuisance parameter between 0 and 1
 class Sequential:
     """Accept once a gambler against "not better" has multiplied the run's wealth by 1 / alpha.
 
+    What `sequential` does with climb = false, and where the tasks differ from step to step: each
+    proposal is tested by itself. For one gain of a known size; `Climbing` gets further.
+
     The guarantee, for every number of tasks, every wave size and every way of stopping: in a run
     without any true improvement, the chance that a proposal is accepted is at most `alpha`. After
     an acceptance, or when failures leave tasks out, the same holds anew for the rest of the run,
