@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FEWEST_DRAWS = 8  # of a proof, before it may be given up
 GOING_ON = 0.5  # share of the gain aimed at that must be believed in for a proof to go on
-CONFIRMING = 0.25  # the same at the end of a run
-LAST_STAKE = 0.9
+# the same at the end of a run, whatever is believed at first: there is no later chance
+LAST_FEWEST_DRAWS, LAST_GOING_ON, LAST_STAKE = 24, 0.25, 0.9
 
 
 class Ascent:
@@ -58,13 +58,13 @@ class Ascent:
             return lacking
         self._sit_down(rounds)
         if self.evidence.confirm:
-            return self._prove(self.level.copy(), CONFIRMING)
+            return self._prove(self.level.copy())
         found = self._screen()
         if isinstance(found, Wave | frozenset):
             return found
         promising = bool(found.gain[0] > self.policy.least)
         if promising and self._worth(found.candidate, 1.0):
-            return self._prove(found.candidate, GOING_ON)
+            return self._prove(found.candidate)
         return self._tell(
             "not_enough_evidence" if promising else "not_better",
             found.candidate,
@@ -93,14 +93,16 @@ class Ascent:
 
     # -- the proof ------------------------------------------------------------------------
 
-    def _prove(self, candidate: Level, going_on: float) -> Wave | Verdict | frozenset[str]:
+    def _prove(self, candidate: Level) -> Wave | Verdict | frozenset[str]:
         from .betting import CandidateBets
 
         policy, target = self.policy, math.log(1 / self.policy.alpha)
         bets = CandidateBets(self._seen(), self.mu, policy.gain, policy.drift)
         draws = Draws(f"{self.evidence.seed}/{self.evidence.step}/prove", bets.chances[0].tolist())
-        wealth, believed = 0.0, candidate
-        for draw in range(policy.longest if self._worth(candidate, going_on) else 0):
+        wealth, believed, confirm = 0.0, candidate, self.evidence.confirm
+        fewest = LAST_FEWEST_DRAWS if confirm else FEWEST_DRAWS
+        going_on = LAST_GOING_ON if confirm else GOING_ON
+        for draw in range(policy.longest):
             while self.incumbent.rounds[0] < policy.rounds(draw, len(self.tasks)):
                 if self._lacking(int(self.incumbent.rounds[0]) + 1) is not None:
                     return self._proof_wave(draws, draw)
@@ -113,9 +115,8 @@ class Ascent:
             believed.learn(self.row, bets.mean(self.row), bets.spread(self.row) / bets.draws)
             if wealth >= target:
                 return self._tell("better", believed, bets=bets, wealth=wealth)
-            if draw + 1 >= FEWEST_DRAWS and not self._worth(believed, going_on):
+            if draw + 1 >= fewest and not self._worth(believed, going_on):
                 break
-        confirm = self.evidence.confirm
         gain = believed.mean[0] - (self.base if confirm else self.level).mean[0]
         better = bool(gain > self.policy.least)
         promising = better and not confirm
@@ -123,8 +124,8 @@ class Ascent:
             "not_enough_evidence" if better else "not_better",
             believed,
             promising=promising,
-            bets=bets if bets.draws[0] else None,
-            wealth=wealth if bets.draws[0] else None,
+            bets=bets,
+            wealth=wealth,
         )
 
     def _worth(self, candidate: Level, share: float) -> bool:

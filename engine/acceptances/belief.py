@@ -25,6 +25,8 @@ from .betting import Array, Seen
 PRIOR_WEIGHT = 4.0  # proposals that the first guess of their gains weighs
 REMEMBERED = 0.8  # what a proposal weighs when the next one has come: good ones become rare
 SMALLEST_SPREAD = 0.02  # standard deviation of gains; less would never be found out
+# gains have a long tail: a few are several times as large as usual; by variance, and how many
+RARE_SCALES, RARE_WEIGHTS = np.array([1.0, 25.0]), np.array([0.95, 0.05])
 EXPECTED_DRAWS = 8.0  # what the expected variance of a draw weighs against those seen
 
 
@@ -138,16 +140,30 @@ def screened(level: Level, gains: Gains, screening: Screening) -> Screened:
         screening: The candidate's first outcomes.
     """
     seen, noise = screening.estimate()
-    expected, spread = gains.expected()
+    expected, usual = gains.expected()
+    spread = np.outer(RARE_SCALES, usual)  # (kinds of gain, runs)
     total = spread + level.variance + noise
     surprise = seen - level.mean - expected
+    odds = RARE_WEIGHTS[:, None] * np.exp(-(surprise**2) / (2 * total)) / np.sqrt(total)
+    odds /= odds.sum(0)
     both = spread + level.variance
     candidate = Level(
-        level.mean + expected + both / total * surprise,
-        both * noise / total,
+        *_mixed(odds, level.mean + expected + both / total * surprise, both * noise / total)
     )
-    gain, variance = expected + spread / total * surprise, spread * (1 - spread / total)
-    level.mean = level.mean + level.variance / total * surprise
-    level.variance = level.variance * (1 - level.variance / total)
+    gain, variance = _mixed(
+        odds, expected + spread / total * surprise, spread * (1 - spread / total)
+    )
+    level.mean, level.variance = _mixed(
+        odds,
+        level.mean + level.variance / total * surprise,
+        level.variance * (1 - level.variance / total),
+    )
     gains.add(gain, variance)
     return Screened(gain, variance, candidate)
+
+
+def _mixed(odds: Array, means: Array, variances: Array) -> tuple[Array, Array]:
+    """Return the mean and the variance of a mixture along the first axis."""
+    mean: Array = (odds * means).sum(0)
+    variance: Array = (odds * (variances + (means - mean) ** 2)).sum(0)
+    return mean, variance

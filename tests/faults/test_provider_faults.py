@@ -135,7 +135,12 @@ async def test_a_question_that_is_always_refused_is_left_out_of_a_decision_by_wa
     # asked again alone, all of a wave fails
     async with LoopbackProvider(brain=signing(), faults=OneQuestion()) as provider:
         found = await train(
-            tmp_path, provider, train=30, test=30, training__acceptance_options={"climb": climb}
+            tmp_path,
+            provider,
+            train=30,
+            test=30,
+            training__acceptance="sequential",
+            training__acceptance_options__climb=climb,
         )
 
     assert found.status == "done", found.message
