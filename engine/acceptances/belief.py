@@ -1,8 +1,9 @@
 """What a climb believes of true means and gains, and how sure it is of them.
 
-A belief is a mean and a variance, and outcomes move it by the exact rules for normal errors. It
-says what to build on and what to put to the proof. The proof itself does not use it, so nothing
-here has to hold for the guarantee.
+A belief is a mean and a variance, and outcomes move it by the rule of Bayes for normal errors and
+gains that are a mixture of two normals: usual ones, and a few great ones. It says what to build on
+and what to put to the proof. The proof itself does not use it, so nothing here has to hold for the
+guarantee.
 
 Source: the updates: Kalman (1960), "A new approach to linear filtering and prediction problems".
 A prior of gains that is learned from the proposals before: Efron & Morris (1975), "Data analysis
