@@ -14,7 +14,7 @@ import anyio
 
 from ..engine.errors import StoreError
 from .problems import translate
-from .queries import queries
+from .queries import by_place, queries
 from .rows import Row
 from .spelling import Free, Guard, Packed, pack
 
@@ -189,7 +189,8 @@ class GroupWriter:
             for chunk in _chunks(group):
                 for statement, rows in _by_statement(chunk):
                     if fresh := self._fresh(statement, rows):
-                        connection.executemany(queries()[statement], self._stored(fresh))
+                        sql, names = by_place(statement)
+                        connection.executemany(sql, self._stored(fresh, names))
             self._check_file()
             connection.execute("COMMIT")
         except BaseException:
@@ -220,16 +221,14 @@ class GroupWriter:
         self._contents.update(fresh)
         return list(fresh.values())
 
-    def _stored(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def _stored(self, rows: Iterable[Row], names: Sequence[str]) -> Iterator[list[Any]]:
         for row in rows:
-            yield {name: self._value(value) for name, value in row.items()}
+            values = [row[name] for name in names]
+            yield [self._text(one) if isinstance(one, Free) else one for one in values]
 
-    def _value(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is not Packed and kind is not Free:
-            return value
+    def _text(self, value: Free) -> str | bytes:
         text = self._guard(value) if self._guard else str(value)
-        return pack(text) if kind is Packed else str(text)
+        return pack(text) if isinstance(value, Packed) else str(text)
 
 
 def _chunks(group: Sequence[_Item]) -> Iterator[list[_Item]]:
