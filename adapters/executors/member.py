@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
@@ -16,6 +16,7 @@ from ...engine.parameters import Parameters
 from ...engine.scope import Place
 from ...engine.tasks import Task
 from . import wire
+from .said import Heard
 from .strands import Strands
 from .wire import BEAT_S, Packed
 
@@ -47,6 +48,7 @@ class _Assignment:
     calls: ModelCalls
     again: bool  # whether a worker that is gone may have asked its calls before
     ended: asyncio.Future[Packed]
+    heard: Heard = field(default_factory=Heard)
 
 
 class Member:
@@ -111,7 +113,7 @@ class Member:
             raise
         finally:
             del self._running[number]
-        return wire.episode_in(packed, calls.run_id, job, task)
+        return wire.episode_in(packed, assignment.heard, calls.run_id, job, task)
 
     def send(self, message: Packed) -> None:
         """Send to the worker, if it is still there."""
@@ -205,7 +207,7 @@ class _Call:
             scope=scope,
             index=index,
             repeat=repeat,
-            request=wire.request_in(request),
+            request=wire.request_in(request, assignment.heard),
             request_hash=request_hash,
         )
         self._member = member

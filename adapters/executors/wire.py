@@ -16,9 +16,10 @@ from ...engine import errors
 from ...engine.episode import Episode, Failure, FunctionCall, Job, Score
 from ...engine.errors import ConfigError, FuncforgeError
 from ...engine.judgement import Judgement
-from ...engine.messages import Message, Reply, Request, Tool, ToolCall
+from ...engine.messages import Reply, Request, Tool
 from ...engine.tasks import Task
 from ...engine.usage import Usage
+from .said import Heard, Said, message_in, message_out
 
 Packed = tuple[Any, ...]
 """What `*_out` makes and `*_in` reads: built-in types only."""
@@ -70,35 +71,11 @@ class Frames:
 # -- model calls ----------------------------------------------------------------------------
 
 
-def _messages_out(messages: tuple[Message, ...]) -> list[Packed]:
-    return [
-        (
-            message.role,
-            message.content,
-            [(call.id, call.name, call.arguments) for call in message.tool_calls],
-            message.tool_call_id,
-        )
-        for message in messages
-    ]
-
-
-def _messages_in(packed: list[Packed]) -> tuple[Message, ...]:
-    return tuple(
-        Message(
-            role=role,
-            content=content,
-            tool_calls=tuple(ToolCall(id=i, name=n, arguments=a) for i, n, a in calls),
-            tool_call_id=answers,
-        )
-        for role, content, calls, answers in packed
-    )
-
-
-def request_out(request: Request) -> Packed:
-    """Pack a request."""
+def request_out(request: Request, said: Said) -> Packed:
+    """Pack a request, but for the messages that were sent before."""
     return (
         request.model,
-        _messages_out(request.messages),
+        said.pack(request.messages),
         [(tool.name, tool.description, dict(tool.arguments)) for tool in request.tools],
         request.tool_choice,
         request.max_tokens,
@@ -109,12 +86,12 @@ def request_out(request: Request) -> Packed:
     )
 
 
-def request_in(packed: Packed) -> Request:
+def request_in(packed: Packed, heard: Heard) -> Request:
     """Unpack a request."""
     model, messages, tools, tool_choice, max_tokens, temperature, seed, stop, schema = packed
     return Request(
         model=model,
-        messages=_messages_in(messages),
+        messages=heard.unpack(messages),
         tools=tuple(Tool(name=n, description=d, arguments=a) for n, d, a in tools),
         tool_choice=tool_choice,
         max_tokens=max_tokens,
@@ -128,7 +105,7 @@ def request_in(packed: Packed) -> Request:
 def reply_out(reply: Reply) -> Packed:
     """Pack a reply."""
     return (
-        _messages_out((reply.message,)),
+        message_out(reply.message),
         reply.finish,
         _usage_out(reply.usage),
         reply.latency_s,
@@ -139,9 +116,9 @@ def reply_out(reply: Reply) -> Packed:
 
 def reply_in(packed: Packed) -> Reply:
     """Unpack a reply."""
-    (messages, finish, usage, latency_s, reasoning, first_token_s) = packed
+    (message, finish, usage, latency_s, reasoning, first_token_s) = packed
     return Reply(
-        message=_messages_in(messages)[0],
+        message=message_in(message),
         finish=finish,
         usage=_usage_in(usage),
         latency_s=latency_s,
@@ -196,11 +173,11 @@ def task_in(packed: Packed) -> Task:
     return Task(id=name, prompt=prompt, target=target, files=files, metadata=metadata)
 
 
-def episode_out(episode: Episode) -> Packed:
+def episode_out(episode: Episode, said: Said) -> Packed:
     """Pack a finished episode, but for what the run's process knows: its job, task and run."""
     score, failure = episode.score, episode.failure
     return (
-        _messages_out(episode.messages),
+        said.pack(episode.messages),
         [
             (c.name, c.arguments, c.outcome, c.result, c.function_hash, c.elapsed_s)
             for c in episode.calls
@@ -216,7 +193,7 @@ def episode_out(episode: Episode) -> Packed:
     )
 
 
-def episode_in(packed: Packed, run_id: str, job: Job, task: Task) -> Episode:
+def episode_in(packed: Packed, heard: Heard, run_id: str, job: Job, task: Task) -> Episode:
     """Unpack an episode."""
     messages, calls, answer, end, score, failure, usage, elapsed_s, metadata, state = packed
     return Episode(
@@ -224,7 +201,7 @@ def episode_in(packed: Packed, run_id: str, job: Job, task: Task) -> Episode:
         run_id=run_id,
         job=job,
         prompt=task.prompt,
-        messages=_messages_in(messages),
+        messages=heard.unpack(messages),
         calls=tuple(
             FunctionCall(name=n, arguments=a, outcome=o, result=r, function_hash=f, elapsed_s=s)
             for n, a, o, r, f, s in calls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -19,13 +20,22 @@ from ...engine.scope import CallScope, Place
 from ...engine.tasks import Task
 from . import wire
 from .bench import Setup
+from .said import Said
 from .strands import Strands
 from .wire import BEAT_S, Packed
 
 Send = Callable[[Packed], None]
 """Hands a message to the other side, soon and in order. Raises `ConfigError` if it cannot."""
 
-_episode: ContextVar[int] = ContextVar("_episode")  # which one a call belongs to
+_episode: ContextVar[_Told] = ContextVar("_episode")  # which one a call belongs to
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An episode, and what the driver was told of it."""
+
+    number: int
+    said: Said = field(default_factory=Said)
 
 
 class Worker:
@@ -80,18 +90,19 @@ class Worker:
 
     async def _run(self, number: int, job: Job, task: Task, version: str) -> None:
         assert self._rollout is not None
-        _episode.set(number)
+        told = _Told(number)
+        _episode.set(told)
         try:
             episode = await self._rollout.execute(job, task, self._versions[version])
-            self._tell(number, episode, job, task)
+            self._tell(told, episode, job, task)
         except Exception as error:  # ends the run; the driver raises it
             self._send(("raised", number, wire.error_out(error)))
         finally:
             del self._episodes[number]
 
-    def _tell(self, number: int, episode: Episode, job: Job, task: Task) -> None:
+    def _tell(self, told: _Told, episode: Episode, job: Job, task: Task) -> None:
         try:
-            self._send(("ended", number, wire.episode_out(episode)))
+            self._send(("ended", told.number, wire.episode_out(episode, told.said)))
         except ConfigError as error:  # a person's agent answered with something odd
             failure = Failure(kind="agent", message=f"what the agent returned {error}")
             failed = Episode(
@@ -103,7 +114,7 @@ class Worker:
                 failure=failure,
                 usage=episode.usage,
             )
-            self._send(("ended", number, wire.episode_out(failed)))
+            self._send(("ended", told.number, wire.episode_out(failed, told.said)))
 
 
 class _Desk:
@@ -152,12 +163,14 @@ class _RemoteCalls:
         number = self._next
         self._next += 1
         waiting = self._waiting[number] = _Waiting()
-        request = wire.request_out(place.request)
+        told = _episode.get()
+        request = wire.request_out(place.request, told.said)
         where = (place.scope, place.index, place.repeat, request, place.request_hash)
         reply: Reply | None = None
         settled = False
         try:
-            self._send(("ask", number, _episode.get(), where))
+            self._send(("ask", number, told.number, where))
+            told.said.sent(place.request.messages)  # not if it could not be sent
             while True:
                 match await waiting.verdict():
                     case ("send", _, attempt):

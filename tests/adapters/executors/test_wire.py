@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from funcforge.adapters.executors import wire
+from funcforge.adapters.executors.said import Heard, Said
 from funcforge.engine.episode import Episode, Failure, FunctionCall, Job, Score
 from funcforge.engine.errors import (
     BudgetExhausted,
@@ -102,9 +103,13 @@ def there_and_back(packed: wire.Packed) -> wire.Packed:
     [
         (JOB, wire.job_out, wire.job_in),
         (TASK, wire.task_out, wire.task_in),
-        (REQUEST, wire.request_out, wire.request_in),
+        (REQUEST, lambda r: wire.request_out(r, Said()), lambda p: wire.request_in(p, Heard())),
         (REPLY, wire.reply_out, wire.reply_in),
-        (EPISODE, wire.episode_out, lambda p: wire.episode_in(p, "run", JOB, TASK)),
+        (
+            EPISODE,
+            lambda e: wire.episode_out(e, Said()),
+            lambda p: wire.episode_in(p, Heard(), "run", JOB, TASK),
+        ),
     ],
 )
 def test_every_field_arrives(value: Any, out: Any, back: Any) -> None:
