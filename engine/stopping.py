@@ -12,7 +12,9 @@ class Stopping:
     Source: arXiv 2402.11359, Algorithm 2: stop when r > C (`patience`) or i = E (`epochs`), where
     r counts the proposals rolled back since the last acceptance and i the accepted ones.
 
-    Where we differ: a training whose incumbent already has the full score on the tasks that
+    Where we differ: a version that is promising, not proven, counts as neither accepted nor rolled
+    back, and when patience ends it is put to the proof; if it stands, the training goes on. A
+    training whose incumbent already has the full score on the tasks that
     decide stops as *solved*, since nothing can be strictly better; and `steps` bounds the
     whole for runs without early stop.
     """

@@ -132,9 +132,12 @@ class Trainer:
                 self._evaluator.check_going()
                 progress = await self._step_or_more(progress)
             else:
+                accepted = progress.accepted
                 if progress.head:
                     progress = await self._confirm(progress)
-                progress = replace(progress, stopped_by=stopped_by)
+                # what was proven after all did help: patience begins anew
+                if stopped_by != "patience" or progress.accepted == accepted:
+                    progress = replace(progress, stopped_by=stopped_by)
             await self._save(progress)
         progress = await self._finish(progress)
         compared = await self._compare(progress)
@@ -254,7 +257,7 @@ class Trainer:
         )
 
     async def _confirm(self, progress: Progress) -> Progress:
-        """Put the promising version to the proof by itself: a last step without a proposal."""
+        """Put the promising version to the proof by itself: a step without a proposal."""
         step = progress.step + 1
         head = await self._parameters(progress.head)
         await self._bus.publish(
@@ -334,9 +337,12 @@ class Trainer:
         if accepted:
             progress = self._accepted(progress, candidate, trial)
         elif verdict.promising:
+            rejected = progress.rejected
             progress = self._building_on(progress, trial)
             progress = replace(
                 progress,
+                # nothing is accepted by it: patience goes on where it was
+                rejected=rejected,
                 head=candidate.version,
                 head_scores=trial.candidate,
                 scores={**progress.scores, **trial.incumbent},

@@ -118,17 +118,22 @@ async def test_a_promising_version_left_at_the_end_is_confirmed_or_dropped(
     assert all(len(scores) == 2 for scores in policy.seen[1].candidate.values())
 
 
-async def test_promising_counts_against_neither_patience_nor_epochs() -> None:
-    outcome, _, decisions = await train(
-        ["not_better", "promising", "not_better", "not_better", "not_better"],
-        [[USELESS], [A], [B], [C]],
-        stopping=Stopping(epochs=1, patience=1),
+@pytest.mark.parametrize("proven", [False, True])
+async def test_patience_ends_with_a_proof_and_goes_on_where_it_stands(proven: bool) -> None:
+    last = ["better", "not_better", "not_better"] if proven else ["not_better"]
+    outcome, policy, decisions = await train(
+        ["not_better", "promising", "not_better", *last],
+        [[USELESS], [A], [B], [C], [USELESS]],
+        stopping=Stopping(epochs=2, patience=1),
     )
 
     assert outcome.stopped_by == "patience"
-    assert [one.outcome for one in decisions.found][:4] == [
-        "rolled_back", "promising", "rolled_back", "rolled_back",
+    told = {"better": "accepted", "not_better": "rolled_back"}
+    assert [one.outcome for one in decisions.found] == [
+        "rolled_back", "promising", "rolled_back", *(told[word] for word in last),
     ]  # fmt: skip
+    assert [one.confirm for one in policy.seen].index(True) == 3
+    assert names(outcome) == (["solve_a"] if proven else [])
 
 
 async def test_a_resumed_training_still_builds_on_the_promising_version() -> None:
