@@ -14,6 +14,8 @@ from .ports import RunStore
 from .progress import Progress
 from .tasks import Task, TaskSet, split_key
 
+FEW = 20  # as many as a training of the paper has
+
 
 class History:
     """Holds the incumbent's episodes on each training task that it was run on.
@@ -50,6 +52,16 @@ class History:
             return frozenset(ids)
         seed = self._seed * 1_000_003 + step
         return frozenset(sorted(ids, key=lambda i: split_key(seed, i))[: self._batch_size])
+
+    def few(self, progress: Progress, ids: frozenset[str]) -> frozenset[str]:
+        """Return the tasks that a promising version is learned from where the same ones decide.
+
+        Those that it was run on to be found promising, and others up to `FEW`. It may be rolled
+        back yet, and a run on all tasks would cost far more than finding it did.
+        """
+        known = {task_id for task_id in ids if progress.seen.get(task_id)}
+        others = sorted(ids - known, key=lambda i: split_key(self._seed, i))
+        return frozenset([*known, *others[: max(0, FEW - len(known))]])
 
     async def restore(self, store: RunStore, run_id: str, progress: Progress) -> None:
         """Read the incumbent's episodes back after a stop."""

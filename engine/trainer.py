@@ -203,10 +203,12 @@ class Trainer:
             StepStarted(run_id="", step=step, incumbent_version=incumbent.version)
         )
         ids = self._history.sample(step)
+        decides = self._settings.accept_on == "train"
+        read = self._history.few(progress, ids) if decides and progress.head else ids
         progress = await self._history.complete(
-            progress, self._evaluator, incumbent, ids, decides=self._settings.accept_on == "train"
+            progress, self._evaluator, incumbent, read, decides=decides
         )
-        proposed = await self._propose(progress, incumbent, ids, step)
+        proposed = await self._propose(progress, incumbent, read, step)
         progress = replace(progress, step=step, optimizer=proposed[0].state)
         known = {incumbent.version, *(entry.version for entry in progress.failures)}
         fresh = new_ones(proposed, known)
@@ -332,7 +334,9 @@ class Trainer:
         verdict = trial.verdict
         accepted = verdict.accepted or not self._settings.roll_back
         outcome = "accepted" if accepted else "promising" if verdict.promising else "rolled_back"
-        compared = progress.building if outcome == "rolled_back" else progress.incumbent
+        confirmed = candidate.version == progress.head
+        rolled_back = outcome == "rolled_back" and not confirmed
+        compared = progress.building if rolled_back else progress.incumbent
         progress = replace(progress, verdicts=(*progress.verdicts, verdict))
         if accepted:
             progress = self._accepted(progress, candidate, trial)

@@ -56,9 +56,11 @@ def undecidable(config: Config) -> str | None:
         return None
     from ...engine.power import plan as estimate
 
-    steps = training.epochs + training.patience
+    climb = _climb(config)
+    # a climb may prove its first step
+    steps = 1 if climb else training.epochs + training.patience
     found = estimate(
-        tasks=2, repeats=1, budget=calls, alpha=training.alpha, steps=steps, climb=_climb(config)
+        tasks=2, repeats=1, budget=calls, alpha=training.alpha, steps=steps, climb=climb
     )
     if found.decides:
         return None

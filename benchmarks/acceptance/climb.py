@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 from funcforge.engine.acceptances import betting
-from funcforge.engine.acceptances.ascent import FEWEST_DRAWS, GOING_ON
-from funcforge.engine.acceptances.belief import Gains, Level, Screening, screened
+from funcforge.engine.acceptances.ascent import (
+    FEWEST_DRAWS,
+    GOING_ON,
+    LAST_FEWEST_DRAWS,
+    LAST_GOING_ON,
+    LAST_STAKE,
+)
+from funcforge.engine.acceptances.belief import (
+    EXPECTED_DRAWS,
+    Gains,
+    Level,
+    Screening,
+    screened,
+)
 from funcforge.engine.acceptances.climbing import Climbing
+from funcforge.engine.history import FEW
 from numpy.typing import NDArray
 
 from benchmarks.acceptance.gate import Gate, nothing, replace
@@ -17,7 +30,11 @@ Bools = NDArray[np.bool_]
 
 
 class Climb:
-    """`Climbing` in each of many runs. Episodes count as asked, by whole waves.
+    """`Climbing` in each of many runs, decided on the training tasks as in the paper.
+
+    Episodes count as asked, by whole waves. A version that becomes promising or accepted is run on
+    the tasks that it was not run on yet, as the engine does for the optimizer to read; a promising
+    one's level learns by that.
 
     Args:
         truth: True task means of the first version in use, (runs, tasks).
@@ -43,9 +60,11 @@ class Climb:
         self.building = np.zeros(self.runs, bool)  # on a promising version
         self.head_seen = nothing(truth)
         self.spent = np.zeros(self.runs)
+        self.bought = np.zeros(self.runs)  # rounds of the version in use that are paid for
         zeros = np.zeros(self.runs)
         self.gains = Gains(policy.spread, zeros, zeros, zeros)
         self.base_level, self.level = Level.unknown(self.runs), Level.unknown(self.runs)
+        self._buy(self.every, np.ones(self.runs))
         self._round(self.every)
 
     @property
@@ -71,7 +90,18 @@ class Climb:
         self.head[rows], self.building[rows] = candidate[rows], True
         self.level.put(rows, found.candidate)
         self._remember(rows, self.won)
+        self._learn_from_history(rows)
         self._accept(np.flatnonzero(accepted), found.candidate)
+        return accepted
+
+    def confirm(self) -> Bools:
+        """Put what is promising to the proof, as at the end of a run; return what is accepted."""
+        self.candidate, self.won = self.head, nothing(self.head)
+        rows, accepted = np.flatnonzero(self.building), np.zeros(self.runs, bool)
+        believed = self.level.copy()
+        if len(rows):
+            self.prove(rows, believed, accepted, last=True)
+        self._accept(np.flatnonzero(accepted), believed)
         return accepted
 
     def _screen(self) -> Screening:
@@ -95,8 +125,10 @@ class Climb:
         worth: Bools = candidate.mean[rows] - self.base_level.mean[rows] >= share * aim
         return worth
 
-    def prove(self, rows: Rows, believed: Level, accepted: Bools) -> None:
+    def prove(self, rows: Rows, believed: Level, accepted: Bools, *, last: bool = False) -> None:
         """Put the candidates of the runs `rows` to the proof; `believed` and `accepted` learn."""
+        fewest = LAST_FEWEST_DRAWS if last else FEWEST_DRAWS
+        going_on, stake = (LAST_GOING_ON, LAST_STAKE) if last else (GOING_ON, self.policy.stake)
         policy, target = self.policy, np.log(1 / self.policy.alpha)
         bets = betting.CandidateBets(
             self.incumbent.seen + self.head_seen + self.won, self.mu, policy.gain, policy.drift
@@ -104,24 +136,26 @@ class Climb:
         edges, start = np.cumsum(bets.chances, 1), believed.copy()
         asked, live = np.zeros(self.runs), rows
         for draw in range(policy.longest):
+            waiting = live[asked[live] <= draw]
+            more = min(policy.wave, policy.longest - draw)
+            asked[waiting] += more
+            self.spent[waiting] += more
+            self._buy(waiting, np.full(len(waiting), policy.rounds(draw + more - 1, self.tasks)))
             while len(short := self._short(live, draw)):
                 bets.learn(short, self._round(short))
-            waiting = live[asked[live] <= draw]
-            asked[waiting] += policy.wave
-            self.spent[waiting] += policy.wave
             points = self.rng.random((len(live), 1)) * edges[live, -1:]
             task = np.minimum((edges[live] < points).sum(-1), self.tasks - 1)
             bets.settle(live, task, self._outcome(live, task))
             against, bet = self.incumbent.log_wealth(live), bets.log_wealth(live)
-            wealth = betting.combined(against, bet, self.kept[live], policy.stake)
+            wealth = betting.combined(against, bet, self.kept[live], stake)
             believed.put(live, start)
             believed.learn(live, bets.mean(live), bets.spread(live) / bets.draws[live])
             better = wealth >= target
             over = np.full(len(live), draw + 1 == policy.longest)
-            if draw + 1 >= FEWEST_DRAWS:
-                over |= ~self._worth(live, believed, GOING_ON)
+            if draw + 1 >= fewest:
+                over |= ~self._worth(live, believed, going_on)
             accepted[live[better]] = True
-            self._settle(bets, live[over & ~better])
+            self._settle(bets, live[over & ~better], stake)
             live = live[~(better | over)]
             if not len(live):
                 return
@@ -133,15 +167,39 @@ class Climb:
     def _round(self, rows: Rows) -> Array:
         outcomes = self.model.scores(self.rng, self.base[rows])
         self.incumbent.settle(rows, outcomes)
-        self.spent[rows] += self.tasks
         noise = self.incumbent.seen.variance(rows) / self.tasks
         self.base_level.learn(rows, outcomes.mean(-1), noise)
         self.level.put(rows[~self.building[rows]], self.base_level)
         return outcomes
 
-    def _settle(self, bets: betting.CandidateBets, rows: Rows) -> None:
+    def _buy(self, rows: Rows, rounds: Array) -> None:
+        """Pay for the rounds of the version in use up to so many."""
+        more = np.maximum(rounds - self.bought[rows], 0)
+        self.spent[rows] += more * self.tasks
+        self.bought[rows] += more
+
+    def _learn_from_history(self, rows: Rows) -> None:
+        """Run promising versions on tasks that they were not run on yet, so that `FEW` are."""
+        new = self.won.count[rows] == 0
+        missing = np.maximum(FEW - (~new).sum(-1), 0)[:, None]
+        shuffled = np.where(new, self.rng.random(new.shape), np.inf)
+        unseen = new & (shuffled.argsort(-1).argsort(-1) < missing)
+        rows, unseen = rows[unseen.any(-1)], unseen[unseen.any(-1)]
+        if not len(rows):
+            return
+        number = unseen.sum(-1)
+        self.spent[rows] += number
+        outcomes = self.model.scores(self.rng, self.head[rows])
+        seen = self.incumbent.seen + self.head_seen + self.won
+        guess = seen.guesses(rows)[0]
+        departure = np.where(unseen, outcomes - guess, 0.0)
+        expected = np.maximum(seen.variance(rows), 0.0)
+        squares = (departure**2).sum(-1) + EXPECTED_DRAWS * expected
+        noise = squares / (number + EXPECTED_DRAWS) / number
+        self.level.learn(rows, guess.mean(-1) + departure.sum(-1) / number, noise)
+
+    def _settle(self, bets: betting.CandidateBets, rows: Rows, stake: float) -> None:
         won = np.exp(np.minimum(bets.log_wealth(rows), betting.MOST_LOG_WEALTH))
-        stake = self.policy.stake
         self.kept[rows] *= np.minimum(1.0, 1 - stake + stake * won)
 
     def _remember(self, rows: Rows, seen: betting.Seen) -> None:
@@ -159,3 +217,6 @@ class Climb:
         self.level.put(rows, believed)
         self._remember(rows, nothing(self.base))
         replace(old, rows, self.won)
+        # the history of what was accepted is a part of its first round
+        self.bought[rows] = (self.won.count[rows] == 0).mean(-1)
+        self.spent[rows] += self.bought[rows] * self.tasks

@@ -60,6 +60,7 @@ def sequential(model: Outcomes, truth: Array, alpha: float, seed: int) -> tuple[
     wrong = np.zeros(len(truth), bool)
     for _ in range(STEPS):
         wrong |= climb.step(truth)
+    wrong |= climb.confirm()
     return int(wrong.sum()), float(climb.spent.mean()) / STEPS
 
 

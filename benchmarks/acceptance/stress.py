@@ -90,6 +90,8 @@ def _wrong(player: Player, propose: Propose, rng: np.random.Generator) -> int:
     for _ in range(STEPS):
         step = player.step(propose(player, rng))
         wrong |= step.accepted if isinstance(step, Step) else step
+    if isinstance(player, Climb):
+        wrong |= player.confirm()
     return int(wrong.sum())
 
 

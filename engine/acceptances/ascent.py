@@ -155,7 +155,22 @@ class Ascent:
         self.base = past.base.level() if past.base else Level.unknown(1)
         for _ in range(rounds):
             self._settle_round(learn=past.base is None)
-        self.level = past.head.level() if past.head else self.base
+        self.level = self.base
+        if past.head:
+            self.level = past.head.level()
+            self._learn_from_its_history()
+
+    def _learn_from_its_history(self) -> None:
+        """Take in what the promising version did since: it was run to be learned from."""
+        from .belief import Screening
+
+        known, since = self.past.head_asked, Screening(self._seen(), self.gains)
+        for task, name in enumerate(self.tasks):
+            for outcome in self.evidence.head.get(name, ())[known.get(name, 0) :]:
+                if outcome is not None:
+                    since.settle(self.row, *_one(task, outcome))
+        if since.draws[0]:
+            self.level.learn(self.row, *since.estimate())
 
     def _seen(self) -> Seen:
         """Return all outcomes that guesses of the candidate's may use."""
@@ -174,14 +189,12 @@ class Ascent:
 
     def _next(self, task: int) -> tuple[Array, Array] | None:
         """Take the next outcome of a task; None where it is not there yet."""
-        import numpy as np
-
         name = self.tasks[task]
         outcome = self.ours.get(name, self.taken[name])
         if outcome is None:
             return None
         self.taken[name] += 1
-        taken = np.array([task]), np.array([outcome])
+        taken = _one(task, outcome)
         self.won.add_draw(self.row, *taken)
         return taken
 
@@ -249,3 +262,10 @@ class Ascent:
                 promising=promising,
             ),
         )
+
+
+def _one(task: int, outcome: float) -> tuple[Array, Array]:
+    """Return an outcome as arrays of one run take it."""
+    import numpy as np
+
+    return np.array([task]), np.array([outcome])

@@ -57,7 +57,7 @@ LARGEST_LOSS = 0.98  # a single outcome never takes more than this share of the 
 MOST_LOG_WEALTH = 30.0  # more is thrown away: exp must not overflow
 MOST_WEALTH = 1e150  # the same of one bet, on the linear scale: products must not overflow
 EXPECTED_DRAWS = 5.0  # what the expected variance of a draw weighs against those seen
-MOST_UNEQUAL = 0.35  # of the draws go by spread; more would cap the bets (see `LARGEST_LOSS`)
+MOST_UNEQUAL = 0.5  # of the draws go by spread; more would cap the bets (see `LARGEST_LOSS`)
 
 
 class Seen:

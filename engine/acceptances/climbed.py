@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..acceptance import Evidence, Outcome, Verdict
+from ..acceptance import Evidence, Outcome, Scores, Verdict
 from .drawing import WITHIN, clipped, tasks_key, told
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Past:
     head: Mean | None = None  # of the promising version; None: proposals build on the one in use
     gains: tuple[float, float, float] = (0.0, 0.0, 0.0)  # what `Gains` keeps
     head_seen: Mapping[str, int] = field(default_factory=dict)  # outcomes that made it promising
+    head_asked: Mapping[str, int] = field(default_factory=dict)  # when the last step ended
     selected: Mapping[str, int] = field(default_factory=dict)  # outcomes that won the acceptance
     asked: Mapping[str, int] = field(default_factory=dict)  # outcomes when the last step ended
     within: float = WITHIN  # share of the variance within tasks, as earlier versions showed
@@ -61,14 +62,14 @@ class Past:
     @classmethod
     def of(cls, evidence: Evidence, tasks: tuple[str, ...]) -> Past:
         """Read it out of the verdicts of this run."""
-        earlier = [verdict for verdict in evidence.earlier if "tasks_key" in verdict.details]
+        earlier = [verdict for verdict in evidence.earlier if "gains" in verdict.details]
         if not earlier:
             return cls()
         last = earlier[-1].details
         same = last["tasks_key"] == tasks_key(tasks)
         head = last["head"] if evidence.head or evidence.confirm else None
         return cls(
-            rounds=last["rounds"] if same else 0,
+            rounds=last["rounds"],
             wealth=tuple(last["wealth"]) if same else (),
             # with other tasks there is no common mean: the least that was left anywhere
             share=min(last["wealth"]),
@@ -76,6 +77,7 @@ class Past:
             head=Mean(*head) if head else None,
             gains=tuple(last["gains"]),
             head_seen=last["head_seen"] if head else {},
+            head_asked=last["head_asked"] if head else {},
             selected=last["selected"],
             asked=last["asked"],
             within=last["within"],
@@ -153,29 +155,39 @@ def _details(climb: Ascent, ended: Ended) -> Mapping[str, Any]:
         "proved_on": 0 if bets is None else int(bets.draws[0]),
         "rounds": int(climb.incumbent.rounds[0]),
         "tasks_key": tasks_key(climb.tasks),
-        "asked": {t: len(evidence.incumbent.get(t, ())) for t in evidence.tasks},
+        "asked": _asked(evidence.incumbent, evidence),
         "within": climb.within,
         "selected": dict(past.selected),
-        # less wealth than there is is always safe: rounded down
-        "wealth": [float(f"{value * (1 - 1e-4):.4g}") for value in kept],
+        "wealth": list(past.wealth) if bets is None and past.wealth else _rounded(kept),
         "base": Mean.of(climb.base).to_json(),
         "head": head.to_json() if head and not evidence.confirm else None,
         "gains": [float(one[0]) for one in (gains.total, gains.squares, gains.weight)],
         "head_seen": _seen(climb) if ended.promising else dict(past.head_seen),
+        "head_asked": _asked(evidence.candidate if ended.promising else evidence.head, evidence),
     }
     if ended.outcome == "better":
         used = float(climb.incumbent.mean(climb.row)[0])
         near = round(clipped(used) * GRID)
         details |= {
-            "asked": {t: len(evidence.candidate.get(t, ())) for t in evidence.tasks},
+            "asked": _asked(evidence.candidate, evidence),
             "selected": _seen(climb),
             "rounds": 0,
             "base": Mean.of(ended.ours).to_json(),
             "head": None,
             # before this bet: what it won proves this version and nothing else
-            "wealth": [float(f"{climb.kept[0][near] * (1 - 1e-4):.4g}")] * (GRID + 1),
+            "wealth": _rounded(climb.kept[0][near : near + 1]) * (GRID + 1),
         }
     return details
+
+
+def _asked(scores: Scores, evidence: Evidence) -> dict[str, int]:
+    """Return how many outcomes of each task there are, failed ones as well."""
+    return {task: len(scores.get(task, ())) for task in evidence.tasks}
+
+
+def _rounded(wealth: Array) -> list[float]:
+    """Return what details hold of it: less than there is, which is always safe."""
+    return [float(f"{value * (1 - 1e-4):.4g}") for value in wealth]
 
 
 def _seen(climb: Ascent) -> dict[str, int]:

@@ -79,7 +79,7 @@ class Climbing:
     @property
     def longest(self) -> int:
         """The most fresh episodes that a proof takes."""
-        return self.episodes or math.ceil(5 / self.gain**2)
+        return self.episodes or max(12, math.ceil(5 / self.gain**2))
 
     @property
     def least(self) -> float:

@@ -24,11 +24,12 @@ class Outcomes:
         self._scored: dict[str, list[float]] = {}
         self._places: dict[str, list[int]] = {}  # of the scored ones among all outcomes
         self._failures: dict[str, int] = {}
+        self._start: dict[str, int] = {}
         for task in tasks:
             outcomes = scores.get(task, ())
             for repeat, score in enumerate(outcomes):
                 check_score(score, f"task {task!r}, repeat {repeat}")
-            start = (skip or {}).get(task, 0)
+            start = self._start[task] = (skip or {}).get(task, 0)
             used = outcomes[start:]
             self._places[task] = [
                 start + place for place, score in enumerate(used) if score is not None
@@ -43,7 +44,7 @@ class Outcomes:
 
     def position(self, task: str, number: int) -> int:
         """Return how many outcomes of `task`, failed ones as well, hold `number` scored ones."""
-        return self._places[task][number - 1] + 1 if number else 0
+        return self._places[task][number - 1] + 1 if number else self._start[task]
 
     def missing(self, wanted: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
         """Return what to ask so that each task has `wanted` scored outcomes: (task, repeat)."""
