@@ -28,14 +28,15 @@ class Climbing:
     wealth has multiplied by 1 / alpha the version is accepted, with all promising steps that led
     to it. As evidence grows with the square of a gain, three steps of 5 points are proven together
     by a ninth of the episodes that one of them alone would take. A promising version that is left
-    at the end of a run is put to the proof then.
+    when patience or steps end is put to the proof then.
 
     The guarantee: until the first false acceptance in the use of one version, the chance that a
     version that is not better than it is accepted is at most alpha, whatever was proposed, however
     promising steps were chosen, for every wave size and way of stopping. It holds although other
     proposals are better: a bet that was won never pays for another version. After an acceptance it
-    holds anew, at the share of alpha that lost bets left. The screening needs no guarantee and
-    spends no alpha: its outcomes only say what is bet on, and are not bet on.
+    holds anew, at the share of alpha that lost bets left, as it does where failures leave tasks
+    out. The screening needs no guarantee and spends no alpha: its outcomes only say what is bet on,
+    and are not bet on.
 
     What `sequential` does unless the tasks differ from step to step. It needs what `Sequential`
     needs, which finds one gain of a known size for sure; this gets far with many proposals.

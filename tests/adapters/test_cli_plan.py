@@ -30,7 +30,7 @@ def test_a_budget_that_cannot_decide_is_said_beforehand(
 
 @pytest.mark.parametrize(
     ("policy", "climb", "calls", "said"),
-    [("sequential", "true", 60, True), ("sequential", "false", 60, True),
+    [("sequential", "true", 30, True), ("sequential", "false", 60, True),
      ("sequential", "true", 5000, False), ("sequential", "false", 5000, False),
      ("paper", "true", 60, False)],
 )  # fmt: skip

@@ -118,7 +118,51 @@ def test_a_promising_version_is_confirmed_on_fresh_episodes_only() -> None:
     )
     good, _, _ = step(climbing, evidence, draws((seed, "incumbent"), MEANS), draws(1, lucky))
 
-    assert worse.outcome == "not_better"
+    assert not worse.accepted
+    assert not worse.promising
     assert good.accepted
+    assert all(number >= 4 for number in good.details["selected"].values())
     assert all(repeat >= 4 for wave in waves for _, repeat in wave.candidate)
     assert sum(len(scores) - 4 for scores in after.candidate.values()) <= worse.episodes
+
+
+def test_a_step_that_leaves_a_task_out_forgets_nothing_of_the_version_in_use() -> None:
+    climbing = policy("sequential")
+    evidence, incumbent = first_evidence(MEANS), draws((0, "incumbent"), MEANS)
+    broken = next(iter(MEANS))
+    usual = draws(2, moved(-0.5))
+
+    first, seen, _ = step(climbing, evidence, incumbent, draws(1, moved(-0.5)))
+    later, _, _ = step(
+        climbing,
+        following(seen, first, 2),
+        incumbent,
+        lambda task, repeat: None if task == broken else usual(task, repeat),
+    )
+
+    assert first.details["dropped"] == 0
+    assert later.details["rounds"] == first.details["rounds"] == 1
+    before, after = first.details["base"][1], later.details["base"][1]
+    assert after > 0.7 * before, "a round is not learned from twice"
+
+
+def test_what_a_promising_version_did_to_be_learned_from_is_taken_in_once() -> None:
+    climbing, better = policy("sequential"), moved(0.4)
+    incumbent = draws((3, "incumbent"), MEANS)
+    for seed in range(40):
+        (verdict, seen), *_ = climb({}, [better], seed)
+        if verdict.promising:
+            break
+    evidence = following(seen, verdict, 2)
+    wrong = {task: (*scores, *(0.0,) * 5) for task, scores in evidence.head.items()}
+
+    worse = draws(9, dict.fromkeys(MEANS, 0.0))
+
+    plain, _, _ = step(climbing, evidence, incumbent, worse)
+    told, again, _ = step(climbing, replace(evidence, head=wrong), incumbent, worse)
+    later, _, _ = step(climbing, following(again, told, 3), incumbent, worse)
+
+    assert [one.outcome for one in (plain, told, later)] == ["not_better"] * 3
+    assert told.details["head"][0] < plain.details["head"][0] - 0.1
+    assert told.details["head_asked"] == {task: len(wrong.get(task, ())) for task in MEANS}
+    assert later.details["head"] == pytest.approx(told.details["head"], rel=0.2)

@@ -99,10 +99,11 @@ def test_an_accepted_score_is_estimated_again_on_fresh_repeats() -> None:
 
     verdict, after, waves = step(sequential, evidence, draws(3, WORSE), draws(4, WORSE))
 
+    rounds, selected = verdict.details["rounds"], won.details["selected"]
     fresh = [
         score
         for task, scores in after.incumbent.items()
-        for score in scores[len(seen.candidate.get(task, ())) :]
+        for score in scores[selected[task] : selected[task] + rounds]
     ]
     assert len(fresh) >= len(WORSE)
     assert waves[0].incumbent
