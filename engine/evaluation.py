@@ -40,6 +40,9 @@ class Evaluation:
     episodes: tuple[Episode, ...]  # scored ones, by (task, repeat)
 
 
+FEWEST_JUDGED = 20  # episodes that the share of failed ones is taken of, if there are tasks enough
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoFar:
     """What ended before of the same: whether too many failed is asked of a wave and these."""
@@ -47,6 +50,16 @@ class SoFar:
     failed: int = 0
     ended: int = 0
     fewest: int = 1  # a share is taken of so many at least: a wave may ask again what failed alone
+
+    @classmethod
+    def of(cls, scores: Scores, tasks: int) -> SoFar:
+        """Count the outcomes of a version on some of `tasks` tasks."""
+        outcomes = [score for repeats in scores.values() for score in repeats]
+        return cls(
+            failed=outcomes.count(None),
+            ended=len(outcomes),
+            fewest=min(tasks, FEWEST_JUDGED),
+        )
 
     def too_many(self, failed: int, ended: int, share: float) -> bool:
         """Whether `failed` of `ended` episodes more are over `share` of all."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .acceptance import joined
 from .episode import Episode
-from .evaluation import Evaluation, Evaluator
+from .evaluation import ALONE, Evaluation, Evaluator, SoFar
 from .optimizer import Batch
 from .parameters import Parameters
 from .ports import RunStore
@@ -94,11 +94,14 @@ class History:
         }
         if not missing:
             return progress
+        before = (progress.head_scores if progress.head else progress.scores) if decides else {}
         evaluation = await evaluator.evaluate(
             f"train/{progress.step + 1}/history",
             incumbent,
             ((task, repeat) for task in self._tasks for repeat in missing.get(task.id, ())),
             planned=sum(map(len, missing.values())),
+            # few may be missing: what failed of the others before counts with them
+            so_far=SoFar.of(before, len(ids)) if before else ALONE,
         )
         if decides and progress.head:
             more = joined(progress.head_scores, evaluation.scores)

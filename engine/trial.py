@@ -14,8 +14,6 @@ from .tasks import Task, TaskSet
 from .together import together
 from .usage import NO_USAGE, Usage
 
-FEWEST_JUDGED = 20  # episodes that the share of failed ones is taken of, if there are tasks enough
-
 Pairs = Sequence[tuple[str, int]]
 """(task id, repeat)."""
 
@@ -108,7 +106,7 @@ async def _run_wave(
             version,
             selected(tasks, pairs),
             planned=len(pairs),
-            so_far=_so_far(before[side], len(evidence.tasks)),
+            so_far=SoFar.of(before[side], len(evidence.tasks)),
         )
 
     works = []
@@ -118,11 +116,6 @@ async def _run_wave(
         works.append(partial(run, "incumbent", f"{name}/incumbent", incumbent, wave.incumbent))
     await together(*works)
     return found
-
-
-def _so_far(scores: Scores, tasks: int) -> SoFar:
-    outcomes = [score for repeats in scores.values() for score in repeats]
-    return SoFar(failed=outcomes.count(None), ended=len(outcomes), fewest=min(tasks, FEWEST_JUDGED))
 
 
 def selected(tasks: TaskSet, pairs: Pairs) -> Iterator[tuple[Task, int]]:
