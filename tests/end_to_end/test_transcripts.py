@@ -74,7 +74,7 @@ async def test_a_training_over_recorded_algebra_runs_from_start_to_report(tmp_pa
     assert ended.told["usage"]["calls"] == len(ledger)
     assert ended.told["before"]["test"]["score"] > 0.5  # as good as gpt-4o-mini was
     assert ended.told["before"]["test"]["failed"] == ended.told["before"]["train"]["failed"] == 0
-    assert 1 <= len(ended.told["decisions"]) <= 2
+    assert 1 <= len(ended.told["decisions"]) <= 3  # two steps, and the proof of what is promising
     # the recorded proposals became functions that the agent was offered
     ledger_entries = shown.told["ledger"]
     assert ledger_entries
