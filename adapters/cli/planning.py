@@ -64,9 +64,10 @@ def undecidable(config: Config) -> str | None:
     )
     if found.decides:
         return None
+    over = "" if climb else f" over {steps} steps"
     return (
         f"budget.calls = {calls} cannot reach a decision under {training.acceptance!r} at alpha ="
-        f" {training.alpha} over {steps} steps: nothing will be accepted. `funcforge plan CONFIG"
+        f" {training.alpha}{over}: nothing will be accepted. `funcforge plan CONFIG"
         " --episodes N` says what N would find"
     )
 
