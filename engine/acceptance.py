@@ -26,7 +26,7 @@ class Evidence:
     # outcomes of the promising version that the proposal builds on; empty: it builds on the
     # version in use
     head: Scores = field(default_factory=dict)
-    confirm: bool = False  # the candidate is that promising version itself, when patience or the run ends
+    confirm: bool = False  # the candidate is that promising version itself: its last proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
